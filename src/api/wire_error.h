@@ -1,0 +1,25 @@
+// The one place that maps an Error to an HTTP status and to each API's error shape.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace kvern::api {
+
+struct WireError {
+  int status = 500;
+  std::string body;  // JSON
+  int retry_after_s = 0;  // > 0: a Retry-After header
+};
+
+int http_status(Code code);
+
+// {"error":{"message":...,"type":"invalid_request_error","param":"messages[0].role","code":...}}
+// `too_long` has code "context_length_exceeded", which clients act on.
+WireError openai_error(const Error& error);
+
+// The same object as one SSE data line, for errors after the stream began.
+std::string openai_error_frame(const Error& error);
+
+}  // namespace kvern::api

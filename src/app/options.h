@@ -1,0 +1,30 @@
+// What `kvern serve` is told: every flag of the command line and every key of the config file.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kvern::app {
+
+struct ServeOptions {
+  std::string model;  // path to a GGUF, or "fake:SCRIPT.json"; the CLI resolves the default model
+  std::string name;   // id in /v1/models; empty: from the file name
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::string unix_socket;
+  std::int32_t context = 0;   // tokens one conversation may hold; 0: what the model was trained for
+  std::int32_t parallel = 4;  // sequences decoding at once
+  std::int32_t threads = 0;   // 0: physical cores
+  std::string cache_dir;      // empty: the user's cache folder
+  std::optional<std::uint64_t> cache_ram_bytes;   // unset: a quarter of available memory, 8 GiB at most
+  std::optional<std::uint64_t> cache_disk_bytes;  // accepted and kept; there is no disk tier yet
+  bool no_cache = false;
+  std::string kv_type = "f16";  // f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0
+  std::string chat_template_file;
+  std::string dialect;
+  std::vector<std::string> api_keys;
+};
+
+}  // namespace kvern::app

@@ -1,0 +1,53 @@
+#include "base/json_text.h"
+
+#include "base/utf8.h"
+
+namespace kvern {
+namespace {
+
+void append_control_escape(std::string& out, unsigned char byte) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  switch (byte) {
+    case '\b': out += "\\b"; return;
+    case '\f': out += "\\f"; return;
+    case '\n': out += "\\n"; return;
+    case '\r': out += "\\r"; return;
+    case '\t': out += "\\t"; return;
+    default:
+      out += "\\u00";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+  }
+}
+
+}  // namespace
+
+void append_json_escaped(std::string& out, std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == '"' || byte == '\\') {
+      out += '\\';
+      out += text[i++];
+    } else if (byte < 0x20) {
+      append_control_escape(out, byte);
+      ++i;
+    } else if (byte < 0x80) {
+      out += text[i++];
+    } else if (const std::size_t length = utf8_sequence_length(text.substr(i)); length > 0) {
+      out += text.substr(i, length);
+      i += length;
+    } else {
+      out += kReplacementCharacter;
+      ++i;
+    }
+  }
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  append_json_escaped(out, text);
+  out += '"';
+}
+
+}  // namespace kvern

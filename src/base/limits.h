@@ -1,0 +1,56 @@
+// Every bound a client can run into, in one place. Names say what is bounded, units come last.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kvern::limits {
+
+// HTTP
+inline constexpr std::size_t kHeaderBytes = 64 * 1024;
+inline constexpr std::size_t kBodyBytes = 64 * 1024 * 1024;
+inline constexpr std::size_t kTargetBytes = 8 * 1024;
+inline constexpr std::size_t kConnections = 4096;
+inline constexpr int kHeaderTimeout_ms = 10'000;    // from the first byte of a request to its last header
+inline constexpr int kBodyTimeout_ms = 60'000;      // without a byte of progress
+inline constexpr int kIdleTimeout_ms = 75'000;      // keep-alive between requests
+inline constexpr int kWriteTimeout_ms = 60'000;     // a client that takes no byte for this long is gone
+inline constexpr int kPingInterval_ms = 10'000;     // SSE comment when nothing else was sent
+inline constexpr std::size_t kStreamBufferBytes = 256 * 1024;  // unsent response bytes that stop us producing
+inline constexpr int kDrainTimeout_ms = 30'000;     // SIGTERM: running requests get this long
+
+// JSON and requests
+inline constexpr std::size_t kJsonDepth = 256;
+inline constexpr std::size_t kMessages = 16'384;
+inline constexpr std::size_t kContentParts = 4'096;  // of one message
+inline constexpr std::size_t kTools = 1'024;
+inline constexpr std::size_t kToolNameBytes = 128;
+inline constexpr std::size_t kToolSchemaBytes = 1024 * 1024;
+inline constexpr std::size_t kStops = 64;
+inline constexpr std::size_t kStopBytes = 1'024;
+inline constexpr std::size_t kChoices = 16;          // n
+inline constexpr std::size_t kPrompts = 64;          // prompts of one /v1/completions request
+inline constexpr std::size_t kTopLogprobs = 20;
+inline constexpr std::size_t kLogitBias = 1'024;
+
+// Templates
+inline constexpr std::size_t kTemplateBytes = 1024 * 1024;
+inline constexpr std::size_t kTemplateNesting = 200;       // brackets or blocks in the source
+inline constexpr std::size_t kTemplateSteps = 2'000'000;   // loop rounds, macro calls and assignments of one render
+inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
+inline constexpr std::size_t kTemplateThreadStackBytes = 8 * 1024 * 1024;
+inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
+
+// Queues
+inline constexpr std::size_t kPrepQueue = 256;       // requests waiting for a prep thread: then 503
+inline constexpr std::size_t kWaitingRequests = 256; // submitted to the scheduler, not yet admitted: then 503
+inline constexpr std::size_t kStreamSteps = 256;     // tokens a client may lag behind before its sequence parks
+
+// Grammars
+inline constexpr std::size_t kGrammarBytes = 4 * 1024 * 1024;
+inline constexpr std::size_t kCompiledGrammars = 64;  // kept by content hash
+
+// Engine
+inline constexpr std::uint32_t kSequences = 255;  // libllama's LLAMA_MAX_SEQ is 256, one is scratch
+
+}  // namespace kvern::limits

@@ -1,0 +1,24 @@
+// UTF-8 at the byte level. Thread: any.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace kvern {
+
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
+
+// Length of the valid, shortest-form UTF-8 sequence text begins with (1..4); 0 when it begins with
+// a byte sequence that is not one.
+std::size_t utf8_sequence_length(std::string_view text);
+
+// Bytes at the end of text that may be the beginning of a longer sequence (0..3).
+std::size_t utf8_incomplete_suffix(std::string_view text);
+
+bool is_utf8(std::string_view text);
+
+// A copy in which each invalid byte is U+FFFD.
+std::string to_valid_utf8(std::string_view text);
+
+}  // namespace kvern

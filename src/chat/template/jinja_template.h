@@ -1,0 +1,36 @@
+// A chat template (Jinja) and its rendering, on llama.cpp's engine with limits around it.
+//
+// Output is in parts that know whether their bytes came from the input (messages, tools) or from
+// the template, so that "<|im_end|>" inside a file stays text. Deep nesting, endless recursion,
+// endless loops and huge output are errors, not crashes. Thread: any; a template is immutable.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace kvern::chat {
+
+struct RenderedPart {
+  std::string text;
+  bool is_input = false;
+};
+
+class JinjaTemplate {
+ public:
+  // Code::invalid with the position when the source is no template or exceeds a limit.
+  static Result<std::unique_ptr<JinjaTemplate>> parse(std::string source);
+  virtual ~JinjaTemplate() = default;
+
+  // variables: an object; its strings are input. `constants` (bos_token, eos_token, ...) are not.
+  // Code::invalid with the template's own words when it raises (raise_exception), or the limit.
+  virtual Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants) const = 0;
+
+  virtual const std::string& source() const = 0;
+};
+
+}  // namespace kvern::chat

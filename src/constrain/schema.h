@@ -1,0 +1,55 @@
+// JSON Schemas of clients -> what llguidance can enforce, and a check after the fact.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "constrain/constraint.h"
+
+namespace kvern::constrain {
+
+// How the generated JSON is spaced: exactly as the model's template writes it.
+struct JsonStyle {
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+};
+
+// A schema as it goes into a grammar: `%json <text>`.
+struct FittedSchema {
+  std::string json;                  // with our x-guidance; a client's own is overwritten
+  std::vector<std::string> relaxed;  // what could not be enforced, in llguidance's words; empty: all is
+};
+
+// Fits a schema. Strict first; what llguidance cannot express is relaxed (lenient), and a schema it
+// cannot compile at all becomes "any JSON object". Code::invalid when it is no JSON Schema (not
+// JSON, not an object or boolean, or refused by the schema compiler). Results are kept by content hash.
+class SchemaFitter {
+ public:
+  static std::unique_ptr<SchemaFitter> create(Compiler& compiler);
+  virtual ~SchemaFitter() = default;
+  virtual Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) = 0;
+};
+
+// Checks a finished value against a schema with the full keyword set (crate jsonschema).
+class SchemaCheck {
+ public:
+  static Result<SchemaCheck> compile(std::string_view schema);
+  SchemaCheck(SchemaCheck&&) noexcept;
+  SchemaCheck& operator=(SchemaCheck&&) noexcept;
+  ~SchemaCheck();
+
+  // ok, or Code::invalid with the first errors ("at /command: 5 is not of type \"string\"").
+  Status check(std::string_view json) const;
+
+ private:
+  explicit SchemaCheck(void* schema) : schema_(schema) {}
+  void* schema_ = nullptr;
+};
+
+// Text as a Lark string literal, quotes included.
+std::string lark_literal(std::string_view text);
+
+}  // namespace kvern::constrain

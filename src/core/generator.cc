@@ -1,0 +1,60 @@
+#include "core/generator.h"
+
+#include <utility>
+
+namespace kvern {
+
+void Stream::offer(Step step) {
+  bool was_empty;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return;
+    was_empty = steps_.empty();
+    steps_.push_back(std::move(step));
+  }
+  changed_.notify_all();
+  if (was_empty && on_ready) on_ready();
+}
+
+void Stream::end(Ending ending) {
+  bool was_empty;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return;
+    was_empty = steps_.empty();
+    ending_ = std::move(ending);
+  }
+  changed_.notify_all();
+  if (was_empty && on_ready) on_ready();
+}
+
+bool Stream::full() const {
+  const std::lock_guard lock(mutex_);
+  return steps_.size() >= capacity_;
+}
+
+std::optional<Ending> Stream::take(std::vector<Step>& steps) {
+  bool was_full;
+  std::optional<Ending> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    was_full = steps_.size() >= capacity_;
+    for (Step& step : steps_) steps.push_back(std::move(step));
+    steps_.clear();
+    ending = ending_;
+  }
+  if (was_full && on_room) on_room();
+  return ending;
+}
+
+void Stream::cancel() {
+  cancelled_.store(true, std::memory_order_release);
+  if (on_room) on_room();
+}
+
+void Stream::wait() const {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return ending_ || !steps_.empty(); });
+}
+
+}  // namespace kvern

@@ -1,0 +1,98 @@
+// The turn-level seam: a prompt goes in, steps come out.
+//
+// The local scheduler implements it over an Engine; a remote engine can implement it by handing
+// whole turns away. So nothing above it asks for logits, cells or blocks.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/event.h"
+#include "core/prompt.h"
+#include "core/sampling.h"
+#include "core/usage.h"
+
+namespace kvern {
+
+struct GenerateRequest {
+  std::string id;  // for the log line
+  Prompt prompt;   // not empty
+  ConstraintSpec constraint;
+  SamplingParams sampling;
+  std::optional<std::int32_t> tokens_max;
+  std::vector<std::string> stops;  // text that ends the turn and is not part of it
+  std::vector<TokenId> markers;    // control tokens whose names belong in the text (a dialect's markers)
+  std::string session;
+};
+
+// One generated token. text holds whole UTF-8 sequences and may be empty (a control token, or
+// bytes held back because they may still become a character or a stop string).
+struct Step {
+  TokenId token = 0;
+  std::string text;
+  std::optional<StepLogprobs> logprobs;
+};
+
+struct Ending {
+  FinishReason reason = FinishReason::stop;
+  std::string stop;  // the stop string that ended it, if one did
+  Error error;       // with FinishReason::failed
+  Usage usage;
+};
+
+// The bounded channel of one turn. The producer (engine thread) offers steps and must stop when
+// full() says so: the sequence parks until the consumer has taken some. The consumer (net or any
+// other thread) takes what is there.
+class Stream {
+ public:
+  explicit Stream(std::size_t capacity) : capacity_(capacity) {}
+
+  // Producer side. At most one Ending, after the last step.
+  void offer(Step step);
+  void end(Ending ending);
+  bool full() const;
+  bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+
+  // Consumer side. Moves what is there into steps; returns the Ending once everything before it
+  // was taken.
+  std::optional<Ending> take(std::vector<Step>& steps);
+  // The consumer no longer wants anything. Costs the producer at most one prefill chunk.
+  void cancel();
+  // Waits until take() would give something.
+  void wait() const;
+
+  // Called (by the producer's thread, outside the lock) when a step or the ending arrives in an
+  // empty stream. Set before submit.
+  std::function<void()> on_ready;
+  // Called by the consumer's thread when a full stream has room again, and on cancel. Set by the
+  // Generator in submit.
+  std::function<void()> on_room;
+
+ private:
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::deque<Step> steps_;
+  std::optional<Ending> ending_;
+  std::atomic<bool> cancelled_{false};
+};
+
+class Generator {
+ public:
+  virtual ~Generator() = default;
+
+  // Thread: any. Code::busy when too many requests wait, Code::too_long when the prompt leaves no
+  // room for a token. The stream ends exactly once, whatever happens.
+  virtual Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) = 0;
+};
+
+}  // namespace kvern

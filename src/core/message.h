@@ -1,0 +1,37 @@
+// Canonical messages: what every wire format is parsed into and nothing after that doubts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace kvern {
+
+enum class Role { system, user, assistant, tool };
+
+constexpr const char* to_string(Role role) {
+  switch (role) {
+    case Role::system: return "system";
+    case Role::user: return "user";
+    case Role::assistant: return "assistant";
+    case Role::tool: return "tool";
+  }
+  return "user";
+}
+
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // as the client or the model wrote it; need not be valid JSON
+};
+
+// A string and one text block are the same message: blocks are joined into content.
+struct Message {
+  Role role = Role::user;
+  std::string content;
+  std::string reasoning;             // assistant: what the client sent back, may be empty
+  std::vector<ToolCall> tool_calls;  // assistant
+  std::string tool_call_id;          // tool
+  std::string name;                  // tool: the function's name when the client gives it
+};
+
+}  // namespace kvern

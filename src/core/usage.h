@@ -1,0 +1,59 @@
+// What a request cost, and why it had to compute what it computed.
+#pragma once
+
+#include <cstdint>
+
+namespace kvern {
+
+// Why reuse stopped where it did.
+enum class ReuseStop {
+  end,       // everything but the token needed for logits was held
+  new_text,  // what was held ends here: the prompt goes on past the longest known one
+  edited,    // a known prompt goes on differently here
+  cold,      // nothing of this prompt was known
+  evicted,   // it was known, but its bytes had to make room
+  snapshot,  // the model's state cannot be cut where the prompt leaves the known one
+  disabled,  // --no-cache
+};
+
+constexpr const char* to_string(ReuseStop why) {
+  switch (why) {
+    case ReuseStop::end: return "end";
+    case ReuseStop::new_text: return "new_text";
+    case ReuseStop::edited: return "edited";
+    case ReuseStop::cold: return "cold";
+    case ReuseStop::evicted: return "evicted";
+    case ReuseStop::snapshot: return "snapshot";
+    case ReuseStop::disabled: return "disabled";
+  }
+  return "cold";
+}
+
+struct Usage {
+  std::int32_t prompt_tokens = 0;
+  std::int32_t reused_device_tokens = 0;  // shared cells, nothing moved
+  std::int32_t reused_memory_tokens = 0;  // loaded from RAM
+  std::int32_t completion_tokens = 0;
+  ReuseStop why = ReuseStop::cold;
+  std::int64_t queue_us = 0;    // submit to admission
+  std::int64_t ttft_us = 0;     // submit to first token
+  std::int64_t decode_us = 0;   // first token to last
+
+  std::int32_t reused_tokens() const { return reused_device_tokens + reused_memory_tokens; }
+  std::int32_t computed_tokens() const { return prompt_tokens - reused_tokens(); }
+};
+
+enum class FinishReason { stop, length, tool_calls, cancelled, failed };
+
+constexpr const char* to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop: return "stop";
+    case FinishReason::length: return "length";
+    case FinishReason::tool_calls: return "tool_calls";
+    case FinishReason::cancelled: return "cancelled";
+    case FinishReason::failed: return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace kvern

@@ -1,0 +1,97 @@
+// The step-level seam: the few things a scheduler and a cache need from an inference engine.
+//
+// A sequence is a small integer that owns KV cells for positions 0..n-1. Sequences may share cells
+// (fork is metadata only). No exception and no type of the library underneath crosses this header.
+// Thread: engine, for everything except info() and vocab(), which any thread may use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "core/vocab.h"
+
+namespace kvern::engine {
+
+using SequenceId = std::int32_t;
+using Position = std::int32_t;
+using Bytes = std::vector<std::byte>;
+
+// What the model keeps per sequence, and so where a sequence may be cut.
+enum class StateKind {
+  attention,       // KV rows only: fork, truncate, save and load at any position
+  sliding_window,  // cells outside the window vanish: cuts need a snapshot
+  recurrent,       // a running state: cuts need a snapshot
+};
+
+struct Info {
+  std::string name;          // for people: "SmolLM2 135M Instruct"
+  std::string architecture;  // "llama"
+  std::string chat_template; // Jinja source, empty when the model has none
+  std::int32_t context = 0;         // positions one sequence may hold
+  std::int32_t context_trained = 0;
+  std::int32_t cells = 0;           // cells all sequences share
+  std::int32_t sequences = 0;       // ids 0..sequences-1
+  std::int32_t batch = 0;           // most tokens of one decode call
+  StateKind state = StateKind::attention;
+  std::size_t bytes_per_token = 0;  // of saved KV
+  std::uint64_t parameters = 0;
+  std::uint64_t model_bytes = 0;
+  // Everything that changes KV bytes, one fact each; the cache hashes them into its fingerprint.
+  std::vector<std::string> fingerprint_parts;
+};
+
+struct BatchToken {
+  TokenId token = 0;
+  SequenceId sequence = 0;
+  Position position = 0;  // must continue the sequence: its length so far, then +1 for each token
+  bool wants_logits = false;
+};
+
+enum class Decoded {
+  ok,
+  no_room,  // the cells are used up; nothing changed. Preempt somebody, it is not an error.
+  aborted,  // abort() was called; positions of this batch are undefined: truncate them
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual const Info& info() const = 0;
+  virtual const Vocab& vocab() const = 0;
+
+  virtual Result<Decoded> decode(std::span<const BatchToken> batch) = 0;
+
+  // Logits over the vocabulary for batch index `row` of the last decode, which must have wanted
+  // them. Valid until the next decode.
+  virtual std::span<const float> logits(std::size_t row) = 0;
+
+  // Makes `to` (empty before) share the cells of `from` in [0, end).
+  virtual Status fork(SequenceId from, SequenceId to, Position end) = 0;
+  // Forgets positions >= end. False when the state cannot go back; the sequence is then unchanged.
+  virtual bool truncate(SequenceId sequence, Position end) = 0;
+  virtual void drop(SequenceId sequence) = 0;
+
+  // KV rows of [begin, end) as bytes that load() accepts on any engine with an equal fingerprint.
+  // Only for what StateKind::attention keeps; the rest travels by save_state.
+  virtual Result<Bytes> save(SequenceId sequence, Position begin, Position end) = 0;
+  // Appends saved rows: the sequence must end at `begin`. Code::corrupt when the bytes do not fit;
+  // Code::busy when there are no cells. The sequence is unchanged on failure.
+  virtual Status load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes) = 0;
+
+  // The part of a sequence that cannot be cut (running state, cells inside the window) at its
+  // current end. Set last, after all load() calls.
+  virtual Result<Bytes> save_state(SequenceId sequence) = 0;
+  virtual Status load_state(SequenceId sequence, std::span<const std::byte> bytes) = 0;
+
+  // Thread: any. Makes a running decode return Decoded::aborted soon; cleared by clear_abort().
+  virtual void abort() = 0;
+  virtual void clear_abort() = 0;
+};
+
+}  // namespace kvern::engine
