@@ -40,5 +40,5 @@ add_library(llama_jinja STATIC EXCLUDE_FROM_ALL
   ${llama_common}/jinja/caps.cpp ${llama_common}/jinja/lexer.cpp ${llama_common}/jinja/parser.cpp
   ${llama_common}/jinja/runtime.cpp ${llama_common}/jinja/string.cpp ${llama_common}/jinja/value.cpp
   ${llama_common}/json.cpp ${llama_common}/unicode.cpp)
-target_include_directories(llama_jinja SYSTEM PUBLIC ${llama_common} ${KVERN_LLAMA_DIR}/vendor)
+target_include_directories(llama_jinja SYSTEM PUBLIC ${llama_common} PRIVATE ${KVERN_LLAMA_DIR}/vendor)
 target_link_libraries(llama_jinja PUBLIC ggml-base)

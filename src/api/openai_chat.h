@@ -55,12 +55,12 @@ class ChatStreamEncoder {
 
  private:
   std::string open_chunk(std::int32_t choice) const;
+  void close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) const;
 
-  ResponseHead head_;
-  std::int32_t choices_;
   bool with_usage_;
   const Vocab& vocab_;
-  std::string prefix_;  // the part every chunk begins with
+  std::string prefix_;        // the part every chunk begins with
+  std::vector<bool> called_;  // by choice: a tool call has started
 };
 
 // The usage object, also used by completions:

@@ -1,6 +1,8 @@
 // OpenAI text completions (legacy), with llama-server's `json_schema`. Pure; thread: any.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,9 +37,10 @@ class CompletionStreamEncoder {
   void done(const Usage& usage, std::vector<Frame>& out);
 
  private:
-  ResponseHead head_;
   bool with_usage_;
   const Vocab& vocab_;
+  std::string prefix_;                            // the part every chunk begins with
+  std::map<std::int32_t, std::int64_t> offsets_;  // by choice: characters so far, for text_offset
 };
 
 }  // namespace kvern::api

@@ -26,7 +26,7 @@ enum class ArgumentStyle {
   tagged  // one element a parameter: strings raw, everything else JSON
 };
 
-// A turn is: [reasoning] text (call (call_separator call)*)?
+// A turn is: [reasoning] [text text_separator] (call (call_separator call)*)?
 // A call is:  call_begin name name_end ARGUMENTS call_end
 // ARGUMENTS:  json: an object in `json_style`.
 //             tagged: (parameter_begin key parameter_name_end VALUE parameter_end)*
@@ -37,6 +37,7 @@ struct Dialect {
   std::string_view name_end;
   std::string_view call_end;
   std::string_view call_separator;
+  std::string_view text_separator;  // between text and the first call
   ArgumentStyle arguments = ArgumentStyle::json;
   std::string_view item_separator = ", ";
   std::string_view key_separator = ": ";

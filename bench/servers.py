@@ -1,0 +1,102 @@
+"""Starts the servers a benchmark compares, and talks to them with plain HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """A server process on a free port, ready when /health says so."""
+
+    def __init__(self, name: str, command: list[str], log: Path):
+        self.name = name
+        self.port = free_port()
+        command = [part.replace("{port}", str(self.port)) for part in command]
+        self.log = open(log, "w")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.wait_until_ready()
+
+    def wait_until_ready(self, timeout_s: float = 120):
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise SystemExit(f"{self.name} ended at start with code {self.process.returncode}; see {self.log.name}")
+            try:
+                if self.get("/health")[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        raise SystemExit(f"{self.name} did not get ready in {timeout_s} s; see {self.log.name}")
+
+    def get(self, path: str):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+    def post(self, path: str, body: dict) -> dict:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read()
+        if response.status != 200:
+            raise SystemExit(f"{self.name} {path}: {response.status} {text[:300]!r}")
+        return json.loads(text)
+
+    def stream(self, path: str, body: dict):
+        """Returns (seconds from sending to each data event, the events' JSON)."""
+        raw = json.dumps(body | {"stream": True, "stream_options": {"include_usage": True}})
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        connection.connect()
+        begin = time.perf_counter()
+        connection.request("POST", path, raw, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        if response.status != 200:
+            raise SystemExit(f"{self.name} {path}: {response.status} {response.read()[:300]!r}")
+        times, events = [], []
+        for line in response:
+            if not line.startswith(b"data: "):
+                continue
+            data = line[6:].strip()
+            if data == b"[DONE]":
+                break
+            times.append(time.perf_counter() - begin)
+            events.append(json.loads(data))
+        return times, events
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+def start_pair(model: str, threads: int, context: int, logs: Path) -> tuple[Server, Server]:
+    """kvern and llama-server on the same model, threads, context and KV type."""
+    logs.mkdir(parents=True, exist_ok=True)
+    kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
+    llama = os.environ.get("LLAMA_SERVER_BIN", str(ROOT / "build/llama-server/bin/llama-server"))
+    for binary, how in ((kvern, "./dev build"), (llama, "./dev bench builds it")):
+        if not Path(binary).exists():
+            raise SystemExit(f"{binary} is missing; {how}")
+    ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
+                            "--context", str(context), "--log-format", "json"], logs / "kvern.log")
+    theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(context),
+                                     "-fa", "on", "-np", "4", "-kvu", "--jinja"], logs / "llama-server.log")
+    return ours, theirs

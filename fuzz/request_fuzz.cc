@@ -1,0 +1,71 @@
+// Bytes of a client into every request parser: no crash, and what is accepted keeps its promises.
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "api/models.h"
+#include "api/openai_chat.h"
+#include "api/openai_completions.h"
+#include "api/test_vocab.h"
+#include "api/wire_error.h"
+#include "base/check.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+namespace kvern::api {
+namespace {
+
+// A client is told what is wrong with its request, never that the server failed.
+void check_refusal(const Error& error) {
+  CHECK(error.code == Code::invalid || error.code == Code::too_large, error.message);
+  CHECK(!error.message.empty());
+  CHECK(parse_json(openai_error(error).body).has_value(), error.message);
+}
+
+void check_sampling(const SamplingParams& sampling) {
+  CHECK(sampling.temperature >= 0 && sampling.temperature <= 2);
+  CHECK(sampling.top_p > 0 && sampling.top_p <= 1);
+  CHECK(sampling.top_k >= 0 && sampling.repeat_last_n >= 0);
+  CHECK(sampling.repeat_penalty > 0);
+  for (const auto& [token, bias] : sampling.logit_bias) CHECK(token >= 0 && bias >= -100 && bias <= 100);
+}
+
+void chat(std::string_view body) {
+  const Result<ChatRequest> request = parse_chat_request(body);
+  if (!request) return check_refusal(request.error());
+  check_sampling(request->sampling);
+  CHECK(!request->messages.empty());
+  CHECK(request->choices >= 1 && request->choices <= static_cast<std::int32_t>(limits::kChoices));
+  CHECK(request->tool_choice.use != ToolUse::required || !request->tools.empty());
+  for (const Tool& tool : request->tools) CHECK(parse_json(tool.parameters).has_value(), tool.parameters);
+}
+
+void completion(std::string_view body) {
+  const Result<CompletionRequest> request = parse_completion_request(body);
+  if (!request) return check_refusal(request.error());
+  check_sampling(request->sampling);
+  CHECK(!request->prompts.empty());
+  for (const CompletionRequest::Prompt& prompt : request->prompts)
+    CHECK(!prompt.text.empty() || !prompt.tokens.empty());
+}
+
+void tokens(std::string_view body) {
+  static const ByteVocab vocab;
+  if (const auto request = parse_tokenize_request(body); !request) check_refusal(request.error());
+  const auto ids = parse_detokenize_request(body, vocab);
+  if (!ids) return check_refusal(ids.error());
+  CHECK(parse_json(encode_detokenized(*ids, vocab)).has_value());
+  CHECK(parse_json(encode_tokens(*ids, true, vocab)).has_value());
+}
+
+}  // namespace
+}  // namespace kvern::api
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  kvern::api::chat(body);
+  kvern::api::completion(body);
+  kvern::api::tokens(body);
+  return 0;
+}

@@ -1,0 +1,214 @@
+#include <fmt/format.h>
+
+#include <variant>
+
+#include "api/openai_chat.h"
+#include "api/response_text.h"
+#include "base/json_text.h"
+
+namespace kvern::api {
+namespace {
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <typename... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+// Agents branch on the finish reason: a turn that called a tool and came to its end says so.
+FinishReason with_calls(FinishReason reason, bool called) {
+  return reason == FinishReason::stop && called ? FinishReason::tool_calls : reason;
+}
+
+void append_call(std::string& out, const ToolCall& call) {
+  out += "{\"id\":";
+  append_json_string(out, call.id);
+  out += ",\"type\":\"function\",\"function\":{\"name\":";
+  append_json_string(out, call.name);
+  out += ",\"arguments\":";
+  append_json_string(out, call.arguments);
+  out += "}}";
+}
+
+void append_message(std::string& out, const Choice& choice) {
+  out += "{\"role\":\"assistant\",\"content\":";
+  if (choice.content.empty() && !choice.tool_calls.empty()) {
+    out += "null";
+  } else {
+    append_json_string(out, choice.content);
+  }
+  out += ",\"refusal\":null";
+  if (!choice.reasoning.empty()) {
+    out += ",\"reasoning_content\":";
+    append_json_string(out, choice.reasoning);
+  }
+  if (!choice.tool_calls.empty()) {
+    out += ",\"tool_calls\":[";
+    for (std::size_t i = 0; i < choice.tool_calls.size(); ++i) {
+      if (i > 0) out += ',';
+      append_call(out, choice.tool_calls[i]);
+    }
+    out += ']';
+  }
+  out += '}';
+}
+
+void append_choice(std::string& out, std::size_t index, const Choice& choice, const Vocab& vocab) {
+  out += "{\"index\":";
+  append_number(out, static_cast<std::int64_t>(index));
+  out += ",\"message\":";
+  append_message(out, choice);
+  out += ",\"logprobs\":";
+  append_chat_logprobs(out, choice.logprobs, vocab);
+  out += ",\"finish_reason\":\"";
+  out += finish_word(with_calls(choice.reason, !choice.tool_calls.empty()));
+  out += "\"}";
+}
+
+void append_text_delta(std::string& out, std::string_view field, std::string_view text) {
+  out += "{\"";
+  out += field;
+  out += "\":";
+  append_json_string(out, text);
+  out += '}';
+}
+
+// type and id come once, with the name; index comes in every delta.
+void append_call_start(std::string& out, const CallStartEvent& event) {
+  out += "{\"tool_calls\":[{\"index\":";
+  append_number(out, event.index);
+  out += ",\"id\":";
+  append_json_string(out, event.id);
+  out += ",\"type\":\"function\",\"function\":{\"name\":";
+  append_json_string(out, event.name);
+  out += ",\"arguments\":\"\"}}]}";
+}
+
+void append_call_args(std::string& out, const CallArgsEvent& event) {
+  out += "{\"tool_calls\":[{\"index\":";
+  append_number(out, event.index);
+  out += ",\"function\":{\"arguments\":";
+  append_json_string(out, event.text);
+  out += "}}]}";
+}
+
+// False, appending nothing, for an event that has no delta: an empty text, the end of a call.
+bool append_delta(std::string& out, const Event& event) {
+  const std::size_t before = out.size();
+  std::visit(Overloaded{[&](const TextEvent& e) {
+                          if (!e.text.empty()) append_text_delta(out, "content", e.text);
+                        },
+                        [&](const ReasoningEvent& e) {
+                          if (!e.text.empty()) append_text_delta(out, "reasoning_content", e.text);
+                        },
+                        [&](const CallStartEvent& e) { append_call_start(out, e); },
+                        [&](const CallArgsEvent& e) {
+                          if (!e.text.empty()) append_call_args(out, e);
+                        },
+                        [](const CallEndEvent&) {}},
+             event);
+  return out.size() > before;
+}
+
+}  // namespace
+
+void collect(Choice& choice, const Event& event) {
+  std::visit(Overloaded{[&](const TextEvent& e) { choice.content += e.text; },
+                        [&](const ReasoningEvent& e) { choice.reasoning += e.text; },
+                        [&](const CallStartEvent& e) {
+                          choice.tool_calls.push_back({e.id, e.name, ""});
+                        },
+                        [&](const CallArgsEvent& e) {
+                          // Arguments belong to the call they name; calls start in the order of their indices.
+                          const auto index = static_cast<std::size_t>(e.index);
+                          if (index < choice.tool_calls.size()) choice.tool_calls[index].arguments += e.text;
+                        },
+                        [](const CallEndEvent&) {}},
+             event);
+}
+
+std::string encode_chat_response(const ResponseHead& head, std::span<const Choice> choices, const Usage& usage,
+                                 const Vocab& vocab) {
+  std::string out = open_body(head, "chat.completion");
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    if (i > 0) out += ',';
+    append_choice(out, i, choices[i], vocab);
+  }
+  out += "],\"usage\":";
+  out += encode_usage(usage);
+  out += '}';
+  return out;
+}
+
+std::string encode_usage(const Usage& usage) {
+  const std::int64_t total = std::int64_t{usage.prompt_tokens} + usage.completion_tokens;
+  return fmt::format(R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},)"
+                     R"("prompt_tokens_details":{{"cached_tokens":{}}},)"
+                     R"("kvern":{{"reused_device_tokens":{},"reused_memory_tokens":{},"computed_tokens":{},)"
+                     R"("why":"{}","ttft_ms":{}}}}})",
+                     usage.prompt_tokens, usage.completion_tokens, total, usage.reused_tokens(),
+                     usage.reused_device_tokens, usage.reused_memory_tokens, usage.computed_tokens(),
+                     to_string(usage.why), static_cast<double>(usage.ttft_us) / 1000.0);
+}
+
+ChatStreamEncoder::ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab)
+    : with_usage_(with_usage),
+      vocab_(vocab),
+      prefix_(open_body(head, "chat.completion.chunk")),
+      called_(static_cast<std::size_t>(choices), false) {}
+
+std::string ChatStreamEncoder::open_chunk(std::int32_t choice) const {
+  std::string out = prefix_;
+  out += "{\"index\":";
+  append_number(out, choice);
+  out += ",\"delta\":";
+  return out;
+}
+
+void ChatStreamEncoder::close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs,
+                                    std::vector<Frame>& out) const {
+  chunk += ",\"logprobs\":";
+  append_chat_logprobs(chunk, logprobs, vocab_);
+  chunk += ",\"finish_reason\":null}]}";
+  out.push_back({"", std::move(chunk)});
+}
+
+void ChatStreamEncoder::start(std::vector<Frame>& out) {
+  for (std::size_t i = 0; i < called_.size(); ++i) {
+    std::string chunk = open_chunk(static_cast<std::int32_t>(i));
+    chunk += R"({"role":"assistant","content":""})";
+    close_chunk(std::move(chunk), {}, out);
+  }
+}
+
+void ChatStreamEncoder::events(std::int32_t choice, std::span<const Event> events,
+                               std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) {
+  for (const Event& event : events) {
+    if (std::holds_alternative<CallStartEvent>(event)) called_[static_cast<std::size_t>(choice)] = true;
+    std::string chunk = open_chunk(choice);
+    if (!append_delta(chunk, event)) continue;
+    close_chunk(std::move(chunk), logprobs, out);
+    logprobs = {};  // the batch's first chunk carries them all
+  }
+  if (logprobs.empty()) return;
+  // Steps whose text is still held back, or was a marker: their numbers are due all the same.
+  std::string chunk = open_chunk(choice);
+  chunk += R"({"content":""})";
+  close_chunk(std::move(chunk), logprobs, out);
+}
+
+void ChatStreamEncoder::ending(std::int32_t choice, FinishReason reason, std::vector<Frame>& out) {
+  std::string chunk = open_chunk(choice);
+  chunk += R"({},"logprobs":null,"finish_reason":")";
+  chunk += finish_word(with_calls(reason, called_[static_cast<std::size_t>(choice)]));
+  chunk += "\"}]}";
+  out.push_back({"", std::move(chunk)});
+}
+
+void ChatStreamEncoder::done(const Usage& usage, std::vector<Frame>& out) {
+  if (with_usage_) out.push_back({"", prefix_ + "],\"usage\":" + encode_usage(usage) + "}"});
+  out.push_back({"", "[DONE]"});
+}
+
+}  // namespace kvern::api

@@ -1,0 +1,134 @@
+#include "app/chat_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "api/openai_chat.h"
+#include "app/answer.h"
+#include "app/ids.h"
+#include "app/turn.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace kvern::app {
+namespace {
+
+// Reads each choice's text with the dialect and hands the events to the encoder.
+class ChatWriter final : public TurnWriter {
+ public:
+  ChatWriter(api::ResponseHead head, const ChatRequest& request, const Vocab& vocab,
+             std::vector<std::unique_ptr<chat::Parser>> parsers)
+      : head_(std::move(head)),
+        vocab_(vocab),
+        streamed_(request.stream),
+        encoder_(head_, request.choices, request.stream_usage, vocab),
+        parsers_(std::move(parsers)),
+        choices_(parsers_.size()) {}
+
+  void begin(std::vector<api::Frame>& frames) override { encoder_.start(frames); }
+
+  void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override {
+    events_.clear();
+    parsers_[choice]->feed(step.text, events_);
+    publish(choice, step.logprobs, frames);
+  }
+
+  void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) override {
+    events_.clear();
+    parsers_[choice]->finish(events_);
+    publish(choice, std::nullopt, frames);
+    api::Choice& c = choices_[choice];
+    c.reason = ending.reason;
+    if (ending.reason == FinishReason::stop && !c.tool_calls.empty()) c.reason = FinishReason::tool_calls;
+    if (streamed_ && ending.reason != FinishReason::failed)
+      encoder_.ending(static_cast<std::int32_t>(choice), c.reason, frames);
+  }
+
+  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
+
+  std::string body(const Usage& usage) override { return api::encode_chat_response(head_, choices_, usage, vocab_); }
+
+ private:
+  void publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs, std::vector<api::Frame>& frames) {
+    api::Choice& c = choices_[choice];
+    if (!streamed_) {
+      for (const Event& event : events_) api::collect(c, event);
+      if (logprobs) c.logprobs.push_back(*logprobs);
+      return;
+    }
+    // Streamed text is not kept; whether there were calls decides the finish reason.
+    for (const Event& event : events_) {
+      if (std::holds_alternative<CallStartEvent>(event)) c.tool_calls.emplace_back();
+    }
+    if (events_.empty() && !logprobs) return;
+    const std::span<const StepLogprobs> some(logprobs ? &*logprobs : nullptr, logprobs ? 1 : 0);
+    encoder_.events(static_cast<std::int32_t>(choice), events_, some, frames);
+  }
+
+  api::ResponseHead head_;
+  const Vocab& vocab_;
+  bool streamed_;
+  api::ChatStreamEncoder encoder_;
+  std::vector<std::unique_ptr<chat::Parser>> parsers_;
+  std::vector<api::Choice> choices_;
+  std::vector<Event> events_;
+};
+
+// Control tokens whose names the dialect's parser must see.
+std::vector<TokenId> markers(const chat::Dialect& dialect, const Vocab& vocab) {
+  std::vector<TokenId> tokens;
+  for (const std::string_view text : {dialect.trigger, dialect.call_begin, dialect.call_end, dialect.reasoning_begin,
+                                      dialect.reasoning_end}) {
+    std::string_view trimmed = text;
+    while (!trimmed.empty() && trimmed.back() == '\n') trimmed.remove_suffix(1);
+    while (!trimmed.empty() && trimmed.front() == '\n') trimmed.remove_prefix(1);
+    const TokenId token = trimmed.empty() ? -1 : vocab.find(trimmed);
+    if (token >= 0 && vocab.is_control(token) && !vocab.ends_generation(token)) tokens.push_back(token);
+  }
+  return tokens;
+}
+
+Status start_chat(ModelService& model, const http::Request& http_request,
+                  const std::shared_ptr<http::Exchange>& exchange) {
+  TRY(const ChatRequest request, api::parse_chat_request(http_request.body));
+  TRY_OK(model.check_model(request.model));
+  TRY(chat::RenderedChat rendered, model.renderer().render(request));
+  const chat::Chosen& chosen = model.renderer().dialect();
+  TRY(ConstraintSpec constraint, chat::write_constraint(*chosen.dialect, chosen.reasons, rendered.in_reasoning, request,
+                                                        model.vocab(), model.fitter()));
+  const std::string id = "chatcmpl-" + random_id();
+  for (const std::string& relaxed : constraint.relaxed) log::warn("schema relaxed", {{"id", id}, {"what", relaxed}});
+
+  std::vector<std::unique_ptr<chat::Parser>> parsers;
+  std::vector<GenerateRequest> requests;
+  for (std::int32_t i = 0; i < request.choices; ++i) {
+    chat::ParserOptions options{request.tool_choice.use == ToolUse::none ? std::vector<Tool>() : request.tools,
+                                chosen.reasons, rendered.in_reasoning, [] { return "call_" + random_id(); }};
+    parsers.push_back(chat::make_parser(*chosen.dialect, std::move(options)));
+    GenerateRequest one;
+    one.id = request.choices > 1 ? fmt::format("{}-{}", id, i) : id;
+    one.prompt = rendered.prompt;
+    one.constraint = constraint;
+    one.sampling = request.sampling;
+    if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);  // choices differ
+    one.tokens_max = request.tokens_max;
+    one.stops = request.stops;
+    one.markers = markers(*chosen.dialect, model.vocab());
+    one.session = request.session;
+    requests.push_back(std::move(one));
+  }
+  api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
+  auto writer = std::make_unique<ChatWriter>(std::move(head), request, model.vocab(), std::move(parsers));
+  return std::make_shared<Turn>(exchange, std::move(writer), request.stream)->start(model.generator(), std::move(requests));
+}
+
+}  // namespace
+
+void serve_chat(ModelService& model, const http::Request& request, const std::shared_ptr<http::Exchange>& exchange) {
+  if (const Status started = start_chat(model, request, exchange); !started) answer_error(*exchange, started.error());
+}
+
+}  // namespace kvern::app

@@ -1,0 +1,132 @@
+#include <algorithm>
+#include <utility>
+
+#include "api/openai_completions.h"
+#include "app/answer.h"
+#include "app/chat_service.h"
+#include "app/ids.h"
+#include "app/turn.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace kvern::app {
+namespace {
+
+class CompletionWriter final : public TurnWriter {
+ public:
+  CompletionWriter(api::ResponseHead head, const CompletionRequest& request, const Vocab& vocab,
+                   std::vector<std::string> echoes)
+      : head_(std::move(head)),
+        vocab_(vocab),
+        streamed_(request.stream),
+        encoder_(head_, request.stream_usage, vocab),
+        echoes_(std::move(echoes)),
+        choices_(echoes_.size()) {}
+
+  void begin(std::vector<api::Frame>& frames) override {
+    for (std::size_t i = 0; i < echoes_.size(); ++i) {
+      if (!echoes_[i].empty()) encoder_.text(static_cast<std::int32_t>(i), echoes_[i], {}, frames);
+    }
+  }
+
+  void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override {
+    if (streamed_) {
+      if (step.text.empty() && !step.logprobs) return;
+      const std::span<const StepLogprobs> some(step.logprobs ? &*step.logprobs : nullptr, step.logprobs ? 1 : 0);
+      encoder_.text(static_cast<std::int32_t>(choice), step.text, some, frames);
+    } else {
+      choices_[choice].text += step.text;
+      if (step.logprobs) choices_[choice].logprobs.push_back(*step.logprobs);
+    }
+  }
+
+  void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) override {
+    choices_[choice].reason = ending.reason;
+    if (streamed_ && ending.reason != FinishReason::failed)
+      encoder_.ending(static_cast<std::int32_t>(choice), ending.reason, frames);
+  }
+
+  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
+
+  std::string body(const Usage& usage) override {
+    for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].text.insert(0, echoes_[i]);
+    return api::encode_completion_response(head_, choices_, usage, vocab_);
+  }
+
+ private:
+  api::ResponseHead head_;
+  const Vocab& vocab_;
+  bool streamed_;
+  api::CompletionStreamEncoder encoder_;
+  std::vector<std::string> echoes_;
+  std::vector<api::TextChoice> choices_;
+};
+
+// Raw prompts may write control tokens by name: there is no template to do it for them.
+Result<std::vector<TokenId>> tokens_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab, std::size_t index) {
+  if (!prompt.tokens.empty()) {
+    for (const TokenId token : prompt.tokens) {
+      if (token < 0 || token >= vocab.size())
+        return fail(Code::invalid, "token id " + std::to_string(token) + " is not in this model's vocabulary",
+                    "prompt[" + std::to_string(index) + "]");
+    }
+    return prompt.tokens;
+  }
+  std::vector<TokenId> tokens;
+  if (vocab.required_bos() >= 0 && !prompt.text.starts_with(vocab.bos_text())) tokens.push_back(vocab.required_bos());
+  vocab.tokenize(prompt.text, SpecialTokens::as_tokens, tokens);
+  if (tokens.empty()) return fail(Code::invalid, "the prompt is empty", "prompt");
+  return tokens;
+}
+
+std::string text_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab) {
+  if (prompt.tokens.empty()) return prompt.text;
+  std::string text;
+  for (const TokenId token : prompt.tokens) text += vocab.piece(token);
+  return text;
+}
+
+Status start_completions(ModelService& model, const http::Request& http_request,
+                         const std::shared_ptr<http::Exchange>& exchange) {
+  TRY(const CompletionRequest request, api::parse_completion_request(http_request.body));
+  TRY_OK(model.check_model(request.model));
+  ChatRequest format_only;
+  format_only.format = request.format;
+  const chat::Chosen& chosen = model.renderer().dialect();
+  TRY(ConstraintSpec constraint, chat::write_constraint(*chosen.dialect, /*reasons=*/false, /*in_reasoning=*/false,
+                                                        format_only, model.vocab(), model.fitter()));
+  const std::string id = "cmpl-" + random_id();
+  for (const std::string& relaxed : constraint.relaxed) log::warn("schema relaxed", {{"id", id}, {"what", relaxed}});
+
+  std::vector<GenerateRequest> requests;
+  std::vector<std::string> echoes;
+  for (std::size_t p = 0; p < request.prompts.size(); ++p) {
+    TRY(const std::vector<TokenId> tokens, tokens_of(request.prompts[p], model.vocab(), p));
+    for (std::int32_t i = 0; i < request.choices; ++i) {
+      GenerateRequest one;
+      one.id = id + "-" + std::to_string(requests.size());
+      one.prompt.tokens = tokens;
+      one.constraint = constraint;
+      one.sampling = request.sampling;
+      if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);
+      one.tokens_max = request.tokens_max.value_or(16);  // OpenAI's default for this endpoint
+      one.stops = request.stops;
+      one.session = request.session;
+      requests.push_back(std::move(one));
+      echoes.push_back(request.echo ? text_of(request.prompts[p], model.vocab()) : std::string());
+    }
+  }
+  api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
+  auto writer = std::make_unique<CompletionWriter>(std::move(head), request, model.vocab(), std::move(echoes));
+  return std::make_shared<Turn>(exchange, std::move(writer), request.stream)->start(model.generator(), std::move(requests));
+}
+
+}  // namespace
+
+void serve_completions(ModelService& model, const http::Request& request,
+                       const std::shared_ptr<http::Exchange>& exchange) {
+  if (const Status started = start_completions(model, request, exchange); !started)
+    answer_error(*exchange, started.error());
+}
+
+}  // namespace kvern::app

@@ -1,0 +1,135 @@
+#include "app/model_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/system_memory.h"
+#include "engine/fake/fake_engine.h"
+#include "engine/llama/llama_engine.h"
+
+namespace kvern::app {
+namespace {
+
+constexpr std::string_view kFakePrefix = "fake:";
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+// Idle conversations kept in device cells beside the running ones.
+constexpr std::int32_t kIdleSequences = 12;
+
+bool is_fake(const ServeOptions& options) { return options.model.starts_with(kFakePrefix); }
+
+std::int32_t sequences(const ServeOptions& options) {
+  const auto wanted = options.parallel + kIdleSequences;
+  return std::min(wanted, static_cast<std::int32_t>(limits::kSequences));
+}
+
+Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options, const ServeHooks& hooks) {
+  if (is_fake(options)) {
+    engine::Overrides overrides;
+    overrides.context = options.context;
+    overrides.sequences = sequences(options);
+    return engine::make_fake_engine(options.model.substr(kFakePrefix.size()), overrides);
+  }
+  engine::LlamaOptions llama;
+  llama.model_path = options.model;
+  llama.context = options.context;
+  llama.sequences = sequences(options);
+  llama.threads = options.threads;
+  llama.kv_type = options.kv_type;
+  llama.kv_bytes_max = available_memory_bytes() / 3;
+  llama.pool_factor = options.parallel > 1 ? 2 : 1;
+  llama.load_progress = hooks.load_progress;
+  return engine::make_llama_engine(llama);
+}
+
+Result<std::string> read_template(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) return fail(Code::invalid, fmt::format("{} cannot be read: {}", path, error.message()), "--chat-template");
+  if (size > limits::kTemplateBytes)
+    return fail(Code::invalid, fmt::format("{} is larger than {} bytes", path, limits::kTemplateBytes), "--chat-template");
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return fail(Code::invalid, fmt::format("{} cannot be read", path), "--chat-template");
+  return std::move(text).str();
+}
+
+// "--name a,b": a is shown, both are accepted. Without it: the file's name without ".gguf".
+std::vector<std::string> model_names(const ServeOptions& options) {
+  std::vector<std::string> names;
+  std::istringstream list(options.name);
+  for (std::string name; std::getline(list, name, ',');) {
+    if (!name.empty()) names.push_back(name);
+  }
+  if (names.empty()) names.push_back(is_fake(options) ? "fake" : std::filesystem::path(options.model).stem().string());
+  return names;
+}
+
+std::uint64_t memory_budget(const ServeOptions& options) {
+  if (options.no_cache) return 0;
+  if (options.cache_ram_bytes) return *options.cache_ram_bytes;
+  return std::min(8 * kGiB, available_memory_bytes() / 4);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks) {
+  std::unique_ptr<ModelService> service(new ModelService);
+  service->names_ = model_names(options);
+  service->created_s_ = unix_time_s();
+  TRY(service->engine_, make_engine(options, hooks));
+  const engine::Info& info = service->engine_->info();
+
+  chat::RendererOptions renderer{info.chat_template, options.dialect};
+  if (!options.chat_template_file.empty()) {
+    TRY(renderer.template_source, read_template(options.chat_template_file));
+  }
+  if (const auto* fake = dynamic_cast<const engine::FakeEngine*>(service->engine_.get());
+      fake && renderer.dialect.empty()) {
+    renderer.dialect = fake->dialect();
+  }
+  TRY(service->renderer_, chat::Renderer::create(service->vocab(), std::move(renderer)));
+  TRY(service->compiler_, constrain::Compiler::create(service->vocab()));
+  service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
+
+  service->cache_ram_bytes_ = memory_budget(options);
+  service->cache_ = std::make_unique<cache::PrefixCache>(
+      *service->engine_, cache::Options{service->cache_ram_bytes_, !options.no_cache});
+  schedule::SchedulerOptions scheduler;
+  scheduler.parallel = options.parallel;
+  service->scheduler_ = std::make_unique<schedule::Scheduler>(*service->engine_, *service->cache_, *service->compiler_,
+                                                              steady_clock(), scheduler);
+  return service;
+}
+
+Status ModelService::check_model(std::string_view requested) const {
+  if (requested.empty() || requested == "default") return {};
+  if (std::find(names_.begin(), names_.end(), requested) != names_.end()) return {};
+  return fail(Code::not_found,
+              fmt::format("model '{}' is not served here; this server has '{}'. Use that name, or start the server with "
+                          "--name '{}'.",
+                          requested, name(), requested),
+              "model");
+}
+
+api::ModelCard ModelService::card() const {
+  const engine::Info& info = engine_->info();
+  api::ModelCard card;
+  card.id = name();
+  card.created_s = created_s_;
+  card.context = info.context;
+  card.context_trained = info.context_trained;
+  card.vocabulary = vocab().size();
+  card.parameters = info.parameters;
+  card.bytes = info.model_bytes;
+  return card;
+}
+
+}  // namespace kvern::app

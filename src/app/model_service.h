@@ -1,0 +1,61 @@
+// Everything that exists once per loaded model, and what the routes may ask of it.
+//
+// Thread: create() and run() the engine thread; the const parts any thread.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/models.h"
+#include "app/options.h"
+#include "app/serve.h"
+#include "base/result.h"
+#include "cache/prefix_cache.h"
+#include "chat/renderer.h"
+#include "constrain/schema.h"
+#include "engine/engine.h"
+#include "schedule/scheduler.h"
+
+namespace kvern::app {
+
+class ModelService {
+ public:
+  // Loads the model: seconds. Errors name the flag.
+  static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks);
+
+  // Serves requests until stop; then ends those still running.
+  void run(const std::stop_token& stop) { scheduler_->run(stop); }
+  // Makes a running decode end soon.
+  void abort() { engine_->abort(); }
+
+  // Code::not_found, naming what is served, unless the request names this model or none.
+  Status check_model(std::string_view requested) const;
+  const std::string& name() const { return names_.front(); }
+
+  const Vocab& vocab() const { return engine_->vocab(); }
+  const chat::Renderer& renderer() const { return *renderer_; }
+  constrain::SchemaFitter& fitter() const { return *fitter_; }
+  Generator& generator() const { return *scheduler_; }
+  schedule::SchedulerStats stats() const { return scheduler_->stats(); }
+  const engine::Info& info() const { return engine_->info(); }
+  api::ModelCard card() const;
+  std::uint64_t cache_ram_bytes() const { return cache_ram_bytes_; }
+
+ private:
+  ModelService() = default;
+
+  std::vector<std::string> names_;  // the first is shown; all are accepted
+  std::int64_t created_s_ = 0;
+  std::uint64_t cache_ram_bytes_ = 0;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<constrain::Compiler> compiler_;
+  std::unique_ptr<constrain::SchemaFitter> fitter_;
+  std::unique_ptr<chat::Renderer> renderer_;
+  std::unique_ptr<cache::PrefixCache> cache_;
+  std::unique_ptr<schedule::Scheduler> scheduler_;
+};
+
+}  // namespace kvern::app

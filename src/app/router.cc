@@ -1,0 +1,150 @@
+#include "app/router.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "api/models.h"
+#include "api/openai_chat.h"
+#include "app/answer.h"
+#include "app/chat_service.h"
+#include "http/auth.h"
+
+namespace kvern::app {
+namespace {
+
+using Exchange = std::shared_ptr<http::Exchange>;
+using Serve = void (*)(ModelService&, const http::Request&, const Exchange&);
+
+template <typename T>
+void answer(const Exchange& exchange, const Result<T>& body) {
+  if (body) {
+    answer_json(*exchange, *body);
+  } else {
+    answer_error(*exchange, body.error());
+  }
+}
+
+void serve_health(ModelService& model, const http::Request&, const Exchange& exchange) {
+  const schedule::SchedulerStats stats = model.stats();
+  answer_json(*exchange, api::encode_health({true, model.name(), stats.running, stats.waiting}));
+}
+
+void serve_models(ModelService& model, const http::Request&, const Exchange& exchange) {
+  const api::ModelCard card = model.card();
+  answer_json(*exchange, api::encode_model_list(std::span(&card, 1)));
+}
+
+void serve_model(ModelService& model, const http::Request& request, const Exchange& exchange) {
+  const std::string_view id = std::string_view(request.path).substr(request.path.find("/models/") + 8);
+  const auto body = [&]() -> Result<std::string> {
+    TRY_OK(model.check_model(id));
+    api::ModelCard card = model.card();
+    card.id = std::string(id);
+    return api::encode_model(card);
+  };
+  answer(exchange, body());
+}
+
+void serve_tokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
+  const auto body = [&]() -> Result<std::string> {
+    TRY(const api::TokenizeRequest wanted, api::parse_tokenize_request(request.body));
+    const Vocab& vocab = model.vocab();
+    std::vector<TokenId> tokens;
+    if (wanted.add_special && vocab.required_bos() >= 0) tokens.push_back(vocab.required_bos());
+    vocab.tokenize(wanted.content, wanted.parse_special ? SpecialTokens::as_tokens : SpecialTokens::as_text, tokens);
+    return api::encode_tokens(tokens, wanted.with_pieces, vocab);
+  };
+  answer(exchange, body());
+}
+
+void serve_detokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
+  const auto body = [&]() -> Result<std::string> {
+    TRY(const std::vector<TokenId> tokens, api::parse_detokenize_request(request.body, model.vocab()));
+    return api::encode_detokenized(tokens, model.vocab());
+  };
+  answer(exchange, body());
+}
+
+void serve_apply_template(ModelService& model, const http::Request& request, const Exchange& exchange) {
+  const auto body = [&]() -> Result<std::string> {
+    TRY(const ChatRequest chat, api::parse_chat_request(request.body));
+    TRY(const std::string text, model.renderer().render_text(chat));
+    return api::encode_prompt(text);
+  };
+  answer(exchange, body());
+}
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  // a trailing '/' matches everything below it
+  Serve serve;
+  bool heavy;  // runs on the prep pool
+  bool open;   // needs no API key
+};
+
+constexpr std::array kRoutes = {
+    Route{"GET", "/health", serve_health, false, true},
+    Route{"GET", "/v1/health", serve_health, false, true},
+    Route{"GET", "/v1/models", serve_models, false, false},
+    Route{"GET", "/models", serve_models, false, false},
+    Route{"GET", "/v1/models/", serve_model, false, false},
+    Route{"POST", "/v1/chat/completions", serve_chat, true, false},
+    Route{"POST", "/chat/completions", serve_chat, true, false},
+    Route{"POST", "/v1/completions", serve_completions, true, false},
+    Route{"POST", "/tokenize", serve_tokenize, true, false},
+    Route{"POST", "/detokenize", serve_detokenize, true, false},
+    Route{"POST", "/apply-template", serve_apply_template, true, false},
+};
+
+bool path_matches(const Route& route, std::string_view path) {
+  if (!route.path.ends_with('/')) return path == route.path;
+  return path.starts_with(route.path) && path.size() > route.path.size();
+}
+
+// The route, or why there is none.
+Result<const Route*> find_route(const http::Request& request) {
+  const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : request.method;
+  std::string others;
+  for (const Route& route : kRoutes) {
+    if (!path_matches(route, request.path)) continue;
+    if (route.method == method) return &route;
+    others = route.method;
+  }
+  if (!others.empty())
+    return fail(Code::invalid, fmt::format("{} {} does not exist; use {}", request.method, request.path, others), "method");
+  return fail(Code::not_found, fmt::format("there is no {} here; the API is under /v1, e.g. POST /v1/chat/completions",
+                                           request.path));
+}
+
+}  // namespace
+
+void Router::handle(http::Request request, std::shared_ptr<http::Exchange> exchange) {
+  const auto found = find_route(request);
+  if (!found) return answer_error(*exchange, found.error());
+  const Route& route = **found;
+  if (!route.open && !http::authorized(request, api_keys_)) {
+    return answer_error(*exchange, {Code::unauthorized,
+                                    "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""});
+  }
+  std::shared_ptr<ModelService> loaded = model();
+  if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""});
+  if (!route.heavy) return route.serve(*loaded, request, exchange);
+  auto job = [serve = route.serve, loaded, request = std::move(request), exchange] { serve(*loaded, request, exchange); };
+  if (!prep_.run(std::move(job))) answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""});
+}
+
+void Router::set_model(std::shared_ptr<ModelService> model) {
+  const std::lock_guard lock(mutex_);
+  model_ = std::move(model);
+}
+
+std::shared_ptr<ModelService> Router::model() const {
+  const std::lock_guard lock(mutex_);
+  return model_;
+}
+
+}  // namespace kvern::app

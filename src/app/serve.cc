@@ -1,0 +1,86 @@
+#include "app/serve.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "api/wire_error.h"
+#include "app/model_service.h"
+#include "app/prep_pool.h"
+#include "app/router.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "http/server.h"
+
+namespace kvern::app {
+namespace {
+
+ServeHooks::Ready describe(const ModelService& model, const ServeOptions& options, const http::Server& server,
+                           std::int64_t load_us) {
+  ServeHooks::Ready ready;
+  ready.address = server.address();
+  ready.model = model.name();
+  ready.context = model.info().context;
+  ready.cells = model.info().cells;
+  ready.parallel = options.parallel;
+  ready.cache_ram_bytes = model.cache_ram_bytes();
+  ready.dialect = std::string(model.renderer().dialect().dialect->name);
+  ready.template_knows_tools = model.renderer().dialect().knows_tools;
+  ready.load_s = static_cast<double>(load_us) / 1e6;
+  return ready;
+}
+
+}  // namespace
+
+Status serve(const ServeOptions& options, const ServeHooks& hooks) {
+  PrepPool prep(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4));
+  Router router(options.api_keys, prep);
+
+  http::Options http;
+  http.host = options.host;
+  http.port = options.port;
+  http.unix_socket = options.unix_socket;
+  http.error_body = [](int, const Error& error) { return api::openai_error(error).body; };
+  TRY(const std::unique_ptr<http::Server> server,
+      http::Server::listen(std::move(http), [&router](http::Request request, std::shared_ptr<http::Exchange> exchange) {
+        router.handle(std::move(request), std::move(exchange));
+      }));
+
+  Status outcome;
+  std::shared_ptr<ModelService> model;
+  // The engine thread: loads the model while the server already answers "loading", then schedules.
+  std::jthread engine([&](const std::stop_token& stop) {
+    const std::int64_t begin_us = steady_clock().now_us();
+    auto created = ModelService::create(options, hooks);
+    if (!created) {
+      outcome = tl::unexpected(std::move(created).error());
+      server->drain(0);
+      return;
+    }
+    model = std::move(*created);
+    router.set_model(model);
+    if (hooks.ready) hooks.ready(describe(*model, options, *server, steady_clock().now_us() - begin_us));
+    model->run(stop);
+  });
+
+  int signals = 0;
+  server->on_signal([&](int) {
+    if (++signals == 1) {
+      log::info("draining", {{"timeout_s", limits::kDrainTimeout_ms / 1000}, {"hint", "signal again to stop at once"}});
+      server->drain(limits::kDrainTimeout_ms);
+    } else {
+      server->drain(0);
+    }
+  });
+  server->run();
+
+  engine.request_stop();
+  engine.join();
+  router.set_model(nullptr);
+  return outcome;
+}
+
+}  // namespace kvern::app

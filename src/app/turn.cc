@@ -1,0 +1,121 @@
+#include "app/turn.h"
+
+#include <utility>
+
+#include "api/wire_error.h"
+#include "app/answer.h"
+#include "base/limits.h"
+#include "http/sse.h"
+
+namespace kvern::app {
+
+Turn::Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, bool streamed)
+    : exchange_(std::move(exchange)), writer_(std::move(writer)), streamed_(streamed) {}
+
+Turn::~Turn() { cancel(); }
+
+Status Turn::start(Generator& generator, std::vector<GenerateRequest> requests) {
+  const std::weak_ptr<Turn> weak = weak_from_this();
+  const std::weak_ptr<http::Exchange> exchange = exchange_;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    auto stream = std::make_shared<Stream>(limits::kStreamSteps);
+    stream->on_ready = [weak, exchange] {
+      if (const auto alive = exchange.lock()) {
+        alive->run_on_net([weak] {
+          if (const auto turn = weak.lock()) turn->pump();
+        });
+      }
+    };
+    choices_.push_back({std::move(stream), false});
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (Status submitted = generator.submit(std::move(requests[i]), choices_[i].stream); !submitted) {
+      cancel();
+      return submitted;
+    }
+  }
+  // From here on the exchange keeps the turn alive, until it is over.
+  const auto self = shared_from_this();
+  exchange_->run_on_net([self] {
+    self->begun_ = true;
+    self->exchange_->on_close([self] { self->cancel(); });
+    self->exchange_->on_room([self] { self->pump(); });
+    if (self->streamed_) {
+      self->exchange_->start_stream();
+      self->writer_->begin(self->frames_);
+      self->send();
+    }
+    self->pump();
+  });
+  return {};
+}
+
+void Turn::pump() {
+  if (over_ || !begun_) return;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    if (streamed_ && exchange_->unsent_bytes() > limits::kStreamBufferBytes) return;  // on_room goes on
+    pump_choice(i);
+  }
+  for (const Choice& choice : choices_) {
+    if (!choice.ended) return;
+  }
+  finish();
+}
+
+void Turn::pump_choice(std::size_t index) {
+  Choice& choice = choices_[index];
+  if (choice.ended) return;
+  steps_.clear();
+  const auto ending = choice.stream->take(steps_);
+  for (const Step& step : steps_) writer_->step(index, step, frames_);
+  if (ending) {
+    choice.ended = true;
+    writer_->ending(index, *ending, frames_);
+    if (index == 0) {
+      const auto generated = usage_.completion_tokens;
+      usage_ = ending->usage;
+      usage_.completion_tokens += generated;
+    } else {
+      usage_.completion_tokens += ending->usage.completion_tokens;
+    }
+    if (ending->reason == FinishReason::failed && !failed_) {
+      failed_ = true;
+      error_ = ending->error;
+    }
+  }
+  if (streamed_) send();
+}
+
+void Turn::finish() {
+  over_ = true;
+  if (streamed_) {
+    if (failed_) {
+      frames_.push_back({"", api::openai_error_frame(error_)});
+    } else {
+      writer_->done(usage_, frames_);
+    }
+    send();
+    exchange_->finish();
+  } else if (failed_) {
+    answer_error(*exchange_, error_);
+  } else {
+    exchange_->respond(200, "application/json", writer_->body(usage_));
+  }
+}
+
+void Turn::send() {
+  if (frames_.empty()) return;
+  std::string bytes;
+  for (const api::Frame& frame : frames_) http::append_sse(bytes, frame.event, frame.data);
+  frames_.clear();
+  exchange_->write(std::move(bytes));
+}
+
+void Turn::cancel() {
+  over_ = true;
+  for (const Choice& choice : choices_) {
+    if (!choice.ended) choice.stream->cancel();
+  }
+}
+
+}  // namespace kvern::app

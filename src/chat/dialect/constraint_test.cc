@@ -1,0 +1,131 @@
+// What the grammars say, with a fitter that leaves schemas as they are.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "chat/dialect/dialect.h"
+#include "chat/dialect/test_vocab.h"
+
+namespace kvern::chat {
+namespace {
+
+using testing::ByteVocab;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const Dialect& hermes() { return *find_dialect("hermes"); }
+const Dialect& coder() { return *find_dialect("qwen3-coder"); }
+
+class FakeFitter : public constrain::SchemaFitter {
+ public:
+  Result<constrain::FittedSchema> fit(std::string_view schema, const constrain::JsonStyle& style) override {
+    styles.push_back(style.item_separator + style.key_separator);
+    if (!parse_json(schema)) return fail(Code::invalid, "not a schema");
+    constrain::FittedSchema fitted{std::string(schema), {}};
+    if (schema.find("\"not\"") != std::string_view::npos) fitted.relaxed.push_back("/: not");
+    return fitted;
+  }
+  std::vector<std::string> styles;
+};
+
+ChatRequest request_with(std::vector<Tool> tools) {
+  ChatRequest request;
+  request.tools = std::move(tools);
+  return request;
+}
+
+Result<ConstraintSpec> write(const Dialect& dialect, const ChatRequest& request, const ByteVocab& vocab = ByteVocab()) {
+  FakeFitter fitter;
+  return write_constraint(dialect, false, false, request, vocab, fitter);
+}
+
+const std::vector<Tool> kTwoTools = {{"a", "", R"({"type":"object"})"}, {"b", "", R"({"type":"object"})"}};
+
+TEST(WriteConstraint, NothingToEnforceIsNoGrammar) {
+  EXPECT_EQ(write(hermes(), request_with({}))->lark, "");
+  ChatRequest none = request_with(kTwoTools);
+  none.tool_choice.use = ToolUse::none;
+  EXPECT_EQ(write(hermes(), none)->lark, "");
+}
+
+TEST(WriteConstraint, ANamedToolIsTheOnlyOne) {
+  ChatRequest request = request_with(kTwoTools);
+  request.tool_choice = {ToolUse::required, "b"};
+  const std::string lark = write(hermes(), request)->lark;
+  EXPECT_THAT(lark, HasSubstr("tool: t1\n"));
+  EXPECT_THAT(lark, HasSubstr("calls: call\n"));
+}
+
+TEST(WriteConstraint, ParallelCallsCanBeForbidden) {
+  ChatRequest request = request_with(kTwoTools);
+  EXPECT_THAT(write(hermes(), request)->lark, HasSubstr("calls: call ( "));
+  request.parallel_tool_calls = false;
+  EXPECT_THAT(write(hermes(), request)->lark, HasSubstr("calls: call\n"));
+}
+
+TEST(WriteConstraint, ControlTokensAreNamedById) {
+  const ByteVocab vocab({"<tool_call>", "</tool_call>"});
+  const std::string lark = write(hermes(), request_with(kTwoTools), vocab)->lark;
+  EXPECT_THAT(lark, HasSubstr("opening: TEXT <[257]>\n"));
+  EXPECT_THAT(lark, HasSubstr("<[258]>"));
+  EXPECT_THAT(lark, Not(HasSubstr("tool_call>")));
+}
+
+TEST(WriteConstraint, ArgumentsAreObjectsInTheDialectsSpacing) {
+  FakeFitter fitter;
+  const auto spec = write_constraint(hermes(), false, false, request_with({{"a", "", "{}"}}), ByteVocab(), fitter);
+  EXPECT_THAT(spec->lark, HasSubstr(R"(%json {"type":"object"})"));
+  EXPECT_THAT(fitter.styles, ElementsAre(", : "));
+}
+
+TEST(WriteConstraint, BadSchemasAreNamedByTheirPlaceInTheRequest) {
+  for (const Dialect& dialect : all_dialects()) {
+    const auto spec = write(dialect, request_with({kTwoTools[0], {"b", "", "{\"type\":"}}));
+    ASSERT_FALSE(spec.has_value());
+    EXPECT_EQ(spec.error().code, Code::invalid);
+    EXPECT_EQ(spec.error().field, "tools[1].function.parameters");
+  }
+  ChatRequest format;
+  format.format = {FormatKind::json_schema, "{"};
+  EXPECT_EQ(write(hermes(), format).error().field, "response_format.json_schema.schema");
+}
+
+TEST(WriteConstraint, SaysWhatItCannotEnforceAndForWhichTool) {
+  const Tool tool{"t", "", R"({"type":"object","minProperties":1,"properties":{
+      "s":{"type":"string","pattern":"^a$"},"n":{"type":"integer","not":{"const":1}}}})"};
+  EXPECT_THAT(write(hermes(), request_with({tool}))->relaxed, ElementsAre("tool t: /: not"));
+  EXPECT_THAT(
+      write(coder(), request_with({tool}))->relaxed,
+      ElementsAre("tool t: minProperties of the parameters is not enforced",
+                  "tool t: /properties/s: pattern is not enforced in a raw string", "tool t: /properties/n: /: not"));
+}
+
+TEST(WriteConstraint, PropertiesTakeTheirDefinitionsWithThem) {
+  const Tool tool{"t", "",
+                  R"({"type":"object","$defs":{"n":{"type":"integer"}},"properties":{"p":{"$ref":"#/$defs/n"}}})"};
+  EXPECT_THAT(write(coder(), request_with({tool}))->lark,
+              HasSubstr(R"(%json {"$ref":"#/$defs/n","$defs":{"n":{"type":"integer"}}})"));
+}
+
+TEST(WriteConstraint, ParametersThatCannotBeSplitAreGeneric) {
+  const Tool tool{"t", "", R"({"$ref":"#/$defs/x","$defs":{"x":{"type":"object"}}})"};
+  const auto spec = write(coder(), request_with({tool}));
+  EXPECT_THAT(spec->lark, HasSubstr("any_parameter*"));
+  EXPECT_THAT(spec->relaxed, ElementsAre("tool t: $ref of the parameters is not enforced"));
+}
+
+// An agent sends its whole tool set with each turn.
+TEST(WriteConstraint, SixtyToolsStaySmall) {
+  const std::string schema = R"({"type":"object","properties":{"path":{"type":"string"},"limit":{"type":"integer"},
+      "mode":{"enum":["a","b"]},"force":{"type":"boolean"}},"required":["path"]})";
+  std::vector<Tool> tools;
+  for (int i = 0; i < 60; ++i) tools.push_back({"tool_" + std::to_string(i), "", schema});
+  for (const Dialect& dialect : all_dialects())
+    EXPECT_LT(write(dialect, request_with(tools))->lark.size(), 60 * (schema.size() + 250)) << dialect.name;
+}
+
+}  // namespace
+}  // namespace kvern::chat

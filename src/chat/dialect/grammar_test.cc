@@ -1,0 +1,299 @@
+// What the grammars accept, asked of llguidance itself, and that the parser reads all of it.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "chat/dialect/test_parse.h"
+#include "chat/dialect/test_vocab.h"
+#include "constrain/constraint.h"
+
+namespace kvern::chat {
+namespace {
+
+using testing::ByteVocab;
+
+const Dialect& hermes() { return *find_dialect("hermes"); }
+const Dialect& coder() { return *find_dialect("qwen3-coder"); }
+
+// Accepted: may end here. Open: more must come. Refused: at the byte given.
+struct Verdict {
+  std::string what;
+  bool operator==(const Verdict&) const = default;
+};
+std::ostream& operator<<(std::ostream& out, const Verdict& verdict) { return out << verdict.what; }
+const Verdict kAccepted{"accepted"};
+const Verdict kOpen{"open"};
+Verdict refused_at(std::size_t byte) { return {"refused at " + std::to_string(byte)}; }
+
+class Grammar {
+ public:
+  Grammar(const Dialect& dialect, const ChatRequest& request, bool reasons = false, bool in_reasoning = false,
+          const std::vector<std::string>& controls = {})
+      : vocab_(controls) {
+    compiler_ = constrain::Compiler::create(vocab_).value();
+    const auto fitter = constrain::SchemaFitter::create(*compiler_);
+    spec_ = write_constraint(dialect, reasons, in_reasoning, request, vocab_, *fitter).value();
+    auto compiled = compiler_->compile(spec_.lark);
+    EXPECT_TRUE(compiled.has_value()) << (compiled ? "" : compiled.error().message) << spec_.lark;
+    if (compiled) compiled_ = *compiled;
+  }
+
+  std::unique_ptr<constrain::Matcher> start() const { return compiled_->start(); }
+  const ConstraintSpec& spec() const { return spec_; }
+  const ByteVocab& vocab() const { return vocab_; }
+
+  Verdict judge(std::string_view text) const {
+    const auto matcher = start();
+    std::vector<TokenId> tokens;
+    vocab_.tokenize(text, SpecialTokens::as_tokens, tokens);
+    std::size_t byte = 0;
+    for (const TokenId token : tokens) {
+      if (matcher->finished() || !matcher->allows(token)) return refused_at(byte);
+      EXPECT_TRUE(matcher->accept(token).has_value());
+      byte += vocab_.piece(token).size();
+    }
+    return matcher->finished() || matcher->allows(ByteVocab::kEnd) ? kAccepted : kOpen;
+  }
+
+ private:
+  ByteVocab vocab_;
+  std::unique_ptr<constrain::Compiler> compiler_;
+  ConstraintSpec spec_;
+  std::shared_ptr<const constrain::Compiled> compiled_;
+};
+
+ChatRequest request_with(std::vector<Tool> tools) {
+  ChatRequest request;
+  request.tools = std::move(tools);
+  return request;
+}
+
+std::vector<Tool> tools() {
+  return {{"read", "", R"({"type":"object","properties":{"path":{"type":"string"},"limit":{"type":"integer"}},
+               "required":["path"],"additionalProperties":false})"},
+          {"mode", "", R"({"type":"object","properties":{"m":{"type":"string","enum":["on","off"]},
+               "o":{"type":"object","properties":{"x":{"$ref":"#/$defs/n"}},"additionalProperties":false},
+               "b":{"type":"boolean"}},"required":["m","b"],"additionalProperties":false,"$defs":{"n":{"type":"number"}}})"},
+          {"now", "", R"({"type":"object","properties":{},"additionalProperties":false})"}};
+}
+
+std::string call(const Dialect& dialect, std::string name, std::string arguments) {
+  return render_calls(dialect, std::vector<ToolCall>{{"", std::move(name), std::move(arguments)}});
+}
+
+TEST(Grammar, AcceptsTextAndValidCalls) {
+  for (const Dialect& dialect : all_dialects()) {
+    const Grammar grammar(dialect, request_with(tools()));
+    const std::string read = call(dialect, "read", R"({"path": "a </tool_call> \"b\" é", "limit": 5})");
+    const std::string mode = call(dialect, "mode", R"({"m": "off", "o": {"x": 1.5}, "b": true})");
+    const std::string now = call(dialect, "now", "{}");
+    for (const std::string& text :
+         {std::string(), std::string("Just text with <tool_call and </think>."), read, "Text.\n\n" + read, mode, now,
+          now + "\n" + mode + "\n" + read, call(dialect, "read", R"({"path": ""})"),
+          call(dialect, "mode", R"({"m": "on", "b": false})")})
+      EXPECT_EQ(grammar.judge(text), kAccepted) << dialect.name << "\n" << text << "\n" << grammar.spec().lark;
+  }
+}
+
+TEST(Grammar, RefusesInvalidCallsOnceTheTriggerIsWritten) {
+  const Grammar grammar(hermes(), request_with(tools()));
+  const std::string begin = "Text <tool_call>\n{\"name\": \"";
+  EXPECT_EQ(grammar.judge("Text <tool_call> "), refused_at(16));
+  EXPECT_EQ(grammar.judge(begin + "rm"), refused_at(begin.size() + 1));
+  EXPECT_EQ(grammar.judge(begin + "read\", \"arguments\": {}"), refused_at(begin.size() + 21));
+  EXPECT_EQ(grammar.judge(begin + "read\", \"arguments\": {\"path\": 5"), refused_at(begin.size() + 29));
+  EXPECT_EQ(grammar.judge(begin + "read\", \"arguments\": {\"path\":\""), refused_at(begin.size() + 28));
+  EXPECT_EQ(grammar.judge(begin), kOpen);
+}
+
+TEST(Grammar, RefusesInvalidTaggedCalls) {
+  const Grammar grammar(coder(), request_with(tools()));
+  const std::string begin = "<tool_call>\n<function=mode>\n";
+  EXPECT_EQ(grammar.judge("<tool_call>\n<function=x"), refused_at(22));
+  EXPECT_EQ(grammar.judge(begin + "</function>"), refused_at(begin.size() + 1));          // m is required
+  EXPECT_EQ(grammar.judge(begin + "<parameter=b>"), refused_at(begin.size() + 11));       // m comes first
+  EXPECT_EQ(grammar.judge(begin + "<parameter=m>\non!"), refused_at(begin.size() + 16));  // not listed
+  EXPECT_EQ(grammar.judge(begin + "<parameter=m>\non\n</parameter>\n<parameter=b>\nTrue"),
+            refused_at(begin.size() + 44));
+}
+
+TEST(Grammar, AfterACallComesAnotherCallOrTheEnd) {
+  for (const Dialect& dialect : all_dialects()) {
+    const std::string now = call(dialect, "now", "{}");
+    ChatRequest request = request_with(tools());
+    EXPECT_EQ(Grammar(dialect, request).judge(now + "\nDone"), refused_at(now.size() + 1));
+    EXPECT_EQ(Grammar(dialect, request).judge(now + " "), refused_at(now.size()));
+    request.parallel_tool_calls = false;
+    EXPECT_EQ(Grammar(dialect, request).judge(now), kAccepted);
+    EXPECT_EQ(Grammar(dialect, request).judge(now + "\n"), refused_at(now.size()));
+  }
+}
+
+TEST(Grammar, ARequiredCallComesAtOnceButForReasoning) {
+  for (const Dialect& dialect : all_dialects()) {
+    const std::string now = call(dialect, "now", "{}");
+    ChatRequest request = request_with(tools());
+    request.tool_choice.use = ToolUse::required;
+    const Grammar plain(dialect, request);
+    EXPECT_EQ(plain.judge(""), kOpen);
+    EXPECT_EQ(plain.judge("I"), refused_at(0));
+    EXPECT_EQ(plain.judge("<think>"), refused_at(2));
+    EXPECT_EQ(plain.judge(now + "\n" + now), kAccepted);
+
+    const Grammar reasoning(dialect, request, true);
+    EXPECT_EQ(reasoning.judge("<think>\na <tool_call> b\n</think>\n\n" + now), kAccepted);
+    EXPECT_EQ(reasoning.judge(now), kAccepted);
+    EXPECT_EQ(reasoning.judge("<think>\n</think>\nI"), refused_at(17));
+    EXPECT_EQ(reasoning.judge("<think>\na"), kOpen);
+
+    const Grammar inside(dialect, request, true, true);
+    EXPECT_EQ(inside.judge("a\n</think>\n\n" + now), kAccepted);
+    EXPECT_EQ(inside.judge("a " + now), kOpen);
+
+    request.tool_choice.name = "now";
+    const Grammar named(dialect, request);
+    EXPECT_EQ(named.judge(now), kAccepted);
+    EXPECT_EQ(named.judge(now + "\n"), refused_at(now.size()));
+    EXPECT_NE(named.judge(call(dialect, "read", R"({"path": "a"})")), kAccepted);
+  }
+}
+
+// Models speak of calls while they reason; the parser reads none there.
+TEST(Grammar, ReasoningIsFree) {
+  for (const Dialect& dialect : all_dialects()) {
+    const std::string now = call(dialect, "now", "{}");
+    const Grammar grammar(dialect, request_with(tools()), true);
+    EXPECT_EQ(grammar.judge("<think>\nuse <tool_call>? yes\n</think>\n\nText.\n" + now), kAccepted);
+    EXPECT_EQ(grammar.judge("\n<think>\nuse <tool_call>? yes"), kAccepted);
+    EXPECT_EQ(grammar.judge("<think>\nyes\n</think>\n\n<tool_call>x"), refused_at(33));
+    EXPECT_EQ(grammar.judge("No reasons. <think> <tool_call>x"), refused_at(31));
+    EXPECT_EQ(grammar.judge("<thin <tool_call>x"), refused_at(17));
+    EXPECT_EQ(grammar.judge("<thin"), kAccepted);
+    EXPECT_EQ(grammar.judge(now), kAccepted);
+    const Grammar inside(dialect, request_with(tools()), true, true);
+    EXPECT_EQ(inside.judge("use <tool_call>? yes\n</think>\n\n" + now), kAccepted);
+    EXPECT_EQ(inside.judge("yes\n</think>\n\n<tool_call>x"), refused_at(25));
+  }
+}
+
+TEST(Grammar, MarkersMayBeControlTokens) {
+  const std::vector<std::string> controls = {"<tool_call>", "</tool_call>", "<think>", "</think>"};
+  for (const Dialect& dialect : all_dialects()) {
+    const std::string now = call(dialect, "now", "{}");
+    ChatRequest request = request_with(tools());
+    const Grammar grammar(dialect, request, true, false, controls);
+    EXPECT_EQ(grammar.judge("Text.\n" + now + "\n" + now), kAccepted);
+    EXPECT_EQ(grammar.judge("<think>\nhm\n</think>\n\n" + now), kAccepted);
+    EXPECT_EQ(grammar.judge("Text </think>"), refused_at(5));  // free text holds no control tokens
+    request.tool_choice.use = ToolUse::required;
+    EXPECT_EQ(Grammar(dialect, request, true, false, controls).judge("<think>\nhm\n</think>\n\n" + now), kAccepted);
+  }
+}
+
+TEST(Grammar, AResponseFormatIsThatValueAndNothingElse) {
+  ChatRequest request;
+  request.format = {FormatKind::json_schema,
+                    R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},
+      "required":["a","b"],"additionalProperties":false})"};
+  const Grammar grammar(hermes(), request);
+  EXPECT_EQ(grammar.judge(R"({"a": 1, "b": 2})"), kAccepted);
+  EXPECT_EQ(grammar.judge(R"({"a":1)"), refused_at(5));
+  EXPECT_EQ(grammar.judge("Sure"), refused_at(0));
+  EXPECT_EQ(Grammar(hermes(), request, true).judge("<think>\nhm\n</think>\n\n{\"a\": 1, \"b\": 2}"), kAccepted);
+
+  request.format = {FormatKind::json_object, ""};
+  EXPECT_EQ(Grammar(hermes(), request).judge(R"({"x": [1, null]})"), kAccepted);
+  EXPECT_EQ(Grammar(hermes(), request).judge("[1]"), refused_at(0));
+
+  request.tools = tools();
+  EXPECT_EQ(Grammar(hermes(), request).judge(call(hermes(), "now", "{}")), kAccepted);
+  EXPECT_EQ(Grammar(hermes(), request).judge(R"({"x": 1})"), kAccepted);
+  request.tool_choice.use = ToolUse::none;
+  EXPECT_EQ(Grammar(hermes(), request).judge("<"), refused_at(0));
+}
+
+TEST(Grammar, AnyNamesAreAllowedWhereNoneAreDeclared) {
+  const Grammar grammar(coder(),
+                        request_with({{"env", "", R"({"type":"object","additionalProperties":{"type":"string"}})"}}));
+  EXPECT_EQ(grammar.judge(call(coder(), "env", R"({"PATH": "/bin", "x_1": ""})")), kAccepted);
+  EXPECT_EQ(grammar.judge(call(coder(), "env", "{}")), kAccepted);
+}
+
+// A model that means the empty string may write the end tag at once; it must not be kept from ending.
+TEST(Grammar, AnEmptyStringMayLackItsNewline) {
+  const Grammar grammar(coder(), request_with(tools()));
+  EXPECT_EQ(grammar.judge("<tool_call>\n<function=read>\n<parameter=path>\n</parameter>\n</function>\n</tool_call>"),
+            kAccepted);
+}
+
+// Draws what the grammar allows, with a liking for characters that end things.
+class Writer {
+ public:
+  explicit Writer(unsigned seed) : random_(seed) {}
+
+  std::string write(const Grammar& grammar) {
+    const auto matcher = grammar.start();
+    std::string text;
+    while (!matcher->finished() && text.size() < 4'000) {
+      const auto mask = matcher->mask().value();
+      const TokenId token = draw(mask);
+      if (token == ByteVocab::kEnd) return text;
+      EXPECT_TRUE(matcher->accept(token).has_value());
+      text += grammar.vocab().piece(token);
+    }
+    return matcher->finished() ? text : std::string();
+  }
+
+ private:
+  static constexpr std::string_view kLiked = "\"}]\n<>/, ept:arm{1";
+
+  TokenId draw(std::span<const std::uint32_t> mask) {
+    const auto allowed = [&mask](TokenId token) {
+      return (mask[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1U) != 0;
+    };
+    if (allowed(ByteVocab::kEnd) && number(2) == 0) return ByteVocab::kEnd;
+    for (int tries = 0; tries < 12; ++tries) {
+      const auto liked =
+          static_cast<unsigned char>(kLiked[static_cast<std::size_t>(number(static_cast<int>(kLiked.size())))]);
+      if (allowed(liked)) return liked;
+    }
+    std::vector<TokenId> all;
+    for (TokenId token = 1; token <= ByteVocab::kEnd; ++token)
+      if (allowed(token)) all.push_back(token);
+    return all.at(static_cast<std::size_t>(number(static_cast<int>(all.size()))));
+  }
+
+  int number(int below) { return std::uniform_int_distribution<>(0, below - 1)(random_); }
+
+  std::mt19937 random_;
+};
+
+TEST(Grammar, TheParserReadsACallInWhateverTheGrammarAllows) {
+  for (const Dialect& dialect : all_dialects()) {
+    ChatRequest request = request_with(tools());
+    request.tools.pop_back();
+    request.tool_choice.use = ToolUse::required;
+    const Grammar grammar(dialect, request);
+    int written = 0;
+    for (unsigned seed = 0; seed < 60; ++seed) {
+      const std::string text = Writer(seed).write(grammar);
+      if (text.empty()) continue;  // a string that would not end
+      ++written;
+      ParserOptions options;
+      options.tools = request.tools;
+      std::size_t starts = 0;
+      std::size_t ends = 0;
+      for (const Event& event : testing::parse(dialect, options, {text})) {
+        EXPECT_FALSE(std::holds_alternative<TextEvent>(event)) << text;
+        starts += std::holds_alternative<CallStartEvent>(event) ? 1 : 0;
+        ends += std::holds_alternative<CallEndEvent>(event) ? 1 : 0;
+      }
+      EXPECT_GE(starts, 1U) << text;
+      EXPECT_EQ(starts, ends) << text;
+    }
+    EXPECT_GE(written, 10) << dialect.name;
+  }
+}
+
+}  // namespace
+}  // namespace kvern::chat

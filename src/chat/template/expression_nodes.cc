@@ -1,0 +1,213 @@
+#include "chat/template/expression_nodes.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "chat/template/builtins.h"
+#include "chat/template/render_state.h"
+#include "chat/template/strings.h"
+
+namespace kvern::chat {
+namespace {
+
+using jinja::value;
+
+// A value already computed, as a child of a node that is run once.
+class HeldNode : public jinja::expression {
+ public:
+  explicit HeldNode(value held) : held_(std::move(held)) {}
+  value execute_impl(jinja::context&) const override { return held_; }
+
+ private:
+  value held_;
+};
+
+// The method as a function bound to its object, or null.
+value find_method(const value& object, const std::string& name) {
+  const jinja::func_builtins& methods = builtins_of(object);
+  const auto found = methods.find(name);
+  return found == methods.end() ? nullptr : mk_val<jinja::value_func>(name, found->second, object);
+}
+
+value method_or_undefined(const value& object, const std::string& name) {
+  value method = find_method(object, name);
+  return method ? method : mk_val<jinja::value_undefined>(name);
+}
+
+value member_of_object(const value& object, const value& key) {
+  value missing = mk_val<jinja::value_undefined>("object_property");
+  value found = object->at(key, missing);
+  return found->is_undefined() ? method_or_undefined(object, key->as_string().str()) : found;
+}
+
+value item_at(const value& sequence, std::int64_t index) {
+  const bool is_string = is_val<jinja::value_string>(sequence);
+  const auto size = static_cast<std::int64_t>(is_string ? sequence->val_str.length() : sequence->val_arr.size());
+  if (index < 0) index += size;
+  if (index < 0 || index >= size) return mk_val<jinja::value_undefined>("object_property");
+  const auto at = static_cast<std::size_t>(index);
+  if (is_string) return mk_val<jinja::value_string>(part_of(sequence->val_str, at, at + 1));
+  return sequence->val_arr[at];
+}
+
+value member_of(const value& object, const value& key) {
+  if (key->is_undefined() || object->is_undefined()) return mk_val<jinja::value_undefined>("object_property");
+  if (is_val<jinja::value_object>(object)) return member_of_object(object, key);
+  if ((is_val<jinja::value_array>(object) || is_val<jinja::value_string>(object)) && is_val<jinja::value_int>(key))
+    return item_at(object, key->as_int());
+  if (!is_val<jinja::value_string>(key))
+    throw std::runtime_error("Cannot access a property of " + object->type() + " by " + key->type());
+  return method_or_undefined(object, key->val_str.str());
+}
+
+bool is_text(const value& v) { return is_val<jinja::value_string>(v); }
+
+bool is_number(const value& v) { return is_val<jinja::value_int>(v) || is_val<jinja::value_float>(v); }
+
+value concatenation(const value& a, const value& b) {
+  jinja::string text = text_of(a);
+  const jinja::string tail = text_of(b);
+  RenderState& state = RenderState::current();
+  state.check_size(text.length() + tail.length());
+  state.work(text.length() + tail.length());
+  append_text(text, tail);
+  return mk_val<jinja::value_string>(text);
+}
+
+value repetition(const value& text, const value& times) {
+  const std::int64_t count = std::max<std::int64_t>(times->as_int(), 0);
+  RenderState& state = RenderState::current();
+  const std::size_t length = std::max<std::size_t>(text->val_str.length(), 1);
+  state.check_size(static_cast<std::size_t>(count));
+  state.check_size(static_cast<std::size_t>(count) * length);
+  state.work(static_cast<std::size_t>(count) * length);
+  jinja::string result;
+  for (std::int64_t i = 0; i < count; ++i) append_text(result, text->val_str);
+  return mk_val<jinja::value_string>(result);
+}
+
+std::string filter_name(const std::string& name) {
+  if (name == "count") return "length";
+  if (name == "d") return "default";
+  if (name == "e") return "escape";
+  if (name == "trim") return "strip";
+  return name;
+}
+
+bool takes_text(std::string_view filter) {
+  return filter == "capitalize" || filter == "lower" || filter == "replace" || filter == "strip" ||
+         filter == "title" || filter == "upper" || filter == "wordcount";
+}
+
+}  // namespace
+
+LiteralNode::LiteralNode(const std::string& text) : jinja::string_literal(text), value_(trusted_value(text)) {}
+
+value LiteralNode::execute_impl(jinja::context&) const { return value_; }
+
+value NameNode::execute_impl(jinja::context& context) const {
+  value variable = context.get_val(val);
+  if (!variable->is_undefined()) return variable;
+  const jinja::func_builtins& functions = global_functions();
+  const auto function = functions.find(val);
+  return function == functions.end() ? variable : mk_val<jinja::value_func>(val, function->second);
+}
+
+value MemberNode::execute_impl(jinja::context& context) const {
+  const value whole = object->execute(context);
+  if (computed) {
+    if (is_stmt<jinja::slice_expression>(property)) return slice(whole, context);
+    const value key = property->execute(context);
+    if (!key->is_undefined() && !key->is_hashable())
+      throw std::runtime_error("Type: " + key->type() + " is not allowed as object key");
+    return member_of(whole, key);
+  }
+  if (const auto* index = cast_stmt<jinja::integer_literal>(property))
+    return member_of(whole, mk_val<jinja::value_int>(index->val));
+  const auto* name = cast_stmt<jinja::identifier>(property);
+  if (name == nullptr) throw std::runtime_error("Static member property must be an identifier");
+  // As in Python, a method hides a key of the same name.
+  if (value method = find_method(whole, name->val)) return method;
+  return member_of(whole, mk_val<jinja::value_string>(name->val));
+}
+
+value MemberNode::slice(const value& whole, jinja::context& context) const {
+  const auto* bounds = cast_stmt<jinja::slice_expression>(property);
+  const auto bound = [&](const jinja::statement_ptr& given, std::int64_t otherwise) {
+    return given ? given->execute(context) : mk_val<jinja::value_int>(otherwise);
+  };
+  const bool is_string = is_text(whole);
+  const auto size = static_cast<std::int64_t>(is_string ? whole->val_str.length() : whole->val_arr.size());
+  const value step = bound(bounds->step_expr, 1);
+  const bool backwards = step->as_int() < 0;
+  const value function = find_method(whole, "slice");
+  if (!function) throw std::runtime_error("Cannot slice " + whole->type());
+  jinja::func_args args(context);
+  args.push_back(bound(bounds->start_expr, backwards ? size - 1 : 0));
+  args.push_back(bound(bounds->stop_expr, backwards ? -1 : size));
+  args.push_back(step);
+  return function->invoke(args);
+}
+
+value BinaryNode::execute_impl(jinja::context& context) const {
+  const value a = left->execute(context);
+  if (op.value == "and") return a->as_bool() ? right->execute(context) : a;
+  if (op.value == "or") return a->as_bool() ? a : right->execute(context);
+  const value b = right->execute(context);
+  RenderState& state = RenderState::current();
+  state.work_on(a);
+  state.work_on(b);
+  return compute(a, b, context);
+}
+
+value BinaryNode::compute(const value& a, const value& b, jinja::context& context) const {
+  const std::string& name = op.value;
+  if (name == "==") return mk_val<jinja::value_bool>(*a == *b);
+  if (name == "!=") return mk_val<jinja::value_bool>(!(*a == *b));
+  if (name == "~" || (name == "+" && (is_text(a) || is_text(b)))) return concatenation(a, b);
+  if (name == "*" && is_text(a) && is_val<jinja::value_int>(b)) return repetition(a, b);
+  if (name == "*" && is_val<jinja::value_int>(a) && is_text(b)) return repetition(b, a);
+  if ((name == "/" || name == "%") && is_number(a) && is_number(b) && b->as_float() == 0.0)
+    throw std::runtime_error("division by zero");
+  const jinja::binary_expression engines(op, std::make_unique<HeldNode>(a), std::make_unique<HeldNode>(b));
+  return engines.execute_impl(context);
+}
+
+value CallNode::execute_impl(jinja::context& context) const {
+  RenderState::current().enter();
+  return jinja::call_expression::execute_impl(context);
+}
+
+value FilterNode::execute_impl(jinja::context& context) const {
+  return apply_filter(context, filter, operand->execute(context));
+}
+
+value DivisorNode::execute_impl(jinja::context& context) const {
+  value divisor = inner_->execute(context);
+  if (!is_val<jinja::value_int>(divisor) || divisor->as_int() == 0 || divisor->as_int() == -1)
+    throw TemplateError{"'divisibleby' takes an integer that is neither 0 nor -1"};
+  return divisor;
+}
+
+value apply_filter(jinja::context& context, const jinja::statement_ptr& filter, value input) {
+  const auto* call = cast_stmt<jinja::call_expression>(filter);
+  const auto* id = cast_stmt<jinja::identifier>(call != nullptr ? call->callee : filter);
+  if (id == nullptr) throw std::runtime_error("Invalid filter expression");
+  const std::string name = filter_name(id->val);
+  if (!input->is_undefined() && !is_text(input) && takes_text(name)) input = mk_val<jinja::value_string>(text_of(input));
+
+  const jinja::func_builtins& filters = builtins_of(input);
+  const auto found = filters.find(name);
+  if (found == filters.end()) throw std::runtime_error("Unknown filter '" + name + "' for type " + input->type());
+  jinja::func_args args(context);
+  args.func_name = name;
+  args.push_back(input);
+  if (call != nullptr) {
+    for (const jinja::statement_ptr& argument : call->args) args.push_back(argument->execute(context));
+  }
+  return found->second(args);
+}
+
+}  // namespace kvern::chat

@@ -1,0 +1,128 @@
+#include "chat/template/jinja_template.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/limits.h"
+#include "chat/template/engine.h"
+#include "chat/template/limit_tree.h"
+#include "chat/template/render_state.h"
+#include "chat/template/source_check.h"
+#include "chat/template/values.h"
+
+namespace kvern::chat {
+namespace {
+
+std::string line_and_column(std::string_view source, std::size_t position) {
+  std::size_t line = 1;
+  std::size_t column = 1;
+  for (const char c : source.substr(0, position)) {
+    ++column;
+    if (c == '\n') {
+      ++line;
+      column = 1;
+    }
+  }
+  return fmt::format("line {} column {}", line, column);
+}
+
+// The engine does this itself, in quadratic time.
+std::string with_unix_newlines(std::string_view source) {
+  std::string result;
+  result.reserve(source.size());
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (source[i] != '\r') {
+      result += source[i];
+    } else if (i + 1 == source.size() || source[i + 1] != '\n') {
+      result += '\n';
+    }
+  }
+  return result;
+}
+
+// "\nError executing Call at position 17: words" -> "words at line 2 column 3".
+std::string explain(std::string_view message, std::string_view source) {
+  constexpr std::string_view kMark = " at position ";
+  const std::size_t mark = message.find(kMark);
+  const std::size_t words = mark == std::string_view::npos ? mark : message.find(": ", mark);
+  if (words == std::string_view::npos) return std::string(message);
+  std::size_t position = 0;
+  std::from_chars(message.data() + mark + kMark.size(), message.data() + words, position);
+  return fmt::format("{} at {}", message.substr(words + 2), line_and_column(source, position));
+}
+
+std::string explain_parse_error(std::string_view message) {
+  if (message == "Unexpected token type") return "a block is not closed, or a tag does not belong here";
+  return std::string(message);
+}
+
+Error refusal(std::string message) { return {Code::invalid, std::move(message), {}}; }
+
+class ParsedTemplate final : public JinjaTemplate {
+ public:
+  ParsedTemplate(std::string source, jinja::program program)
+      : source_(std::move(source)), program_(std::move(program)) {}
+
+  Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants) const override {
+    try {
+      return run(variables, constants);
+    } catch (const TemplateError& e) {
+      return tl::unexpected(refusal(e.message));
+    } catch (const std::bad_alloc&) {
+      return fail(Code::failed, "there is no memory left to render the chat template");
+    } catch (const std::exception& e) {
+      return tl::unexpected(refusal("the chat template failed: " + explain(e.what(), source_)));
+    }
+  }
+
+  const std::string& source() const override { return source_; }
+
+ private:
+  std::vector<RenderedPart> run(const Json& variables, const Json& constants) const {
+    RenderState state;
+    jinja::context context;
+    set_variables(context, variables, state);
+    set_constants(context, constants);
+    const jinja::value_array results = jinja::runtime(context).execute(program_);
+    const jinja::value_string text = jinja::runtime::gather_string_parts(results);
+    std::vector<RenderedPart> parts;
+    for (jinja::string_part& part : text->val_str.parts) {
+      // The engine's flag marks the template's own text here; see strings.h.
+      if (!part.val.empty()) parts.push_back({std::move(part.val), !part.is_input});
+    }
+    return parts;
+  }
+
+  std::string source_;
+  jinja::program program_;
+};
+
+Result<std::unique_ptr<JinjaTemplate>> parse_source(std::string source) {
+  const jinja::lexer_result tokens = jinja::lexer().tokenize(source);
+  const Nesting nesting = deepest_nesting(tokens.tokens);
+  if (nesting.depth > limits::kTemplateNesting) {
+    return fail(Code::invalid, fmt::format("the chat template nests deeper than {} levels at {}", limits::kTemplateNesting,
+                                           line_and_column(source, nesting.position)));
+  }
+  jinja::program program = jinja::parse_from_tokens(tokens);
+  limit_tree(program);
+  return std::make_unique<ParsedTemplate>(std::move(source), std::move(program));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<JinjaTemplate>> JinjaTemplate::parse(std::string source) {
+  if (source.size() > limits::kTemplateBytes)
+    return fail(Code::invalid, fmt::format("the chat template is larger than {} bytes", limits::kTemplateBytes));
+  try {
+    return parse_source(with_unix_newlines(source));
+  } catch (const std::exception& e) {
+    return fail(Code::invalid, "the chat template cannot be read: " + explain_parse_error(e.what()));
+  }
+}
+
+}  // namespace kvern::chat

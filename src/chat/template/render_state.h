@@ -1,0 +1,69 @@
+// What one render has used up of its limits. The nodes of nodes.h report to it as they run.
+//
+// Values are kept free of cycles and of deep nesting as they are built, because the engine prints,
+// compares and destroys them recursively. Thread: the one that renders; current() finds it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "chat/template/engine.h"
+
+namespace kvern::chat {
+
+class RenderState {
+ public:
+  RenderState();  // becomes the thread's current one until it is destroyed
+  ~RenderState();
+  RenderState(const RenderState&) = delete;
+  RenderState& operator=(const RenderState&) = delete;
+
+  static RenderState& current();
+
+  // All of these throw TemplateError when a limit is reached.
+  void step(std::size_t steps = 1);
+  void enter();                       // a call: one step, and is there stack left?
+  void work(std::size_t bytes);       // bytes copied or searched; a kilobyte costs a step
+  void write(std::size_t bytes);      // bytes that became output
+  void check_size(std::size_t bytes); // of one string, before it is made
+  void work_on(const jinja::value& value);
+  std::size_t text_size(const jinja::value& value);  // about what printing it takes
+
+  // A container of the input and how many levels it has. Templates cannot change it.
+  void add_input(const jinja::value& container, int height);
+
+  // value is about to be bound to a name: refuses deep nesting and stored functions.
+  void check_value(const jinja::value& value);
+
+  // value is about to be put into container: refuses cycles as well.
+  void check_change(const jinja::value& container, const jinja::value& value);
+  void check_changeable(const jinja::value& container) const;
+
+ private:
+  struct Walk {
+    const jinja::value_t* forbidden = nullptr;
+    std::size_t visits = 0;
+  };
+  int height(const jinja::value& value, int levels_left, Walk& walk);
+  int container_height(const jinja::value_t& value, int levels_left, Walk& walk);
+  std::size_t text_size(const jinja::value& value, std::size_t& visits);
+  void forget_destroyed();
+
+  struct Grown {
+    std::weak_ptr<jinja::value_t> container;
+    int levels = 0;
+  };
+
+  RenderState* const previous_;
+  const std::uintptr_t stack_start_;
+  std::size_t steps_ = 0;
+  std::size_t bytes_ = 0;
+  std::size_t written_ = 0;
+  std::unordered_map<const jinja::value_t*, int> input_heights_;
+  std::unordered_map<const jinja::value_t*, Grown> grown_;  // containers changed to hold others
+  int grown_levels_ = 0;                                    // at least the sum over grown_
+};
+
+}  // namespace kvern::chat

@@ -1,0 +1,170 @@
+#include "chat/template/statement_nodes.h"
+
+#include <stdexcept>
+
+#include "chat/template/expression_nodes.h"
+#include "chat/template/render_state.h"
+#include "chat/template/strings.h"
+
+namespace kvern::chat {
+namespace {
+
+using jinja::value;
+
+value run_block(const jinja::statements& body, jinja::context& context) {
+  auto results = mk_val<jinja::value_array>();
+  for (const jinja::statement_ptr& statement : body) results->push_back(statement->execute(context));
+  return jinja::runtime::gather_string_parts(results);
+}
+
+value loop_variable(const std::vector<value>& items, std::size_t i) {
+  auto loop = mk_val<jinja::value_object>();
+  loop->has_builtins = false;
+  const auto set_number = [&](const char* name, std::size_t number) {
+    loop->insert(name, mk_val<jinja::value_int>(static_cast<std::int64_t>(number)));
+  };
+  set_number("index", i + 1);
+  set_number("index0", i);
+  set_number("revindex", items.size() - i);
+  set_number("revindex0", items.size() - i - 1);
+  set_number("length", items.size());
+  loop->insert("first", mk_val<jinja::value_bool>(i == 0));
+  loop->insert("last", mk_val<jinja::value_bool>(i + 1 == items.size()));
+  const value none = mk_val<jinja::value_undefined>("loop");
+  loop->insert("previtem", i > 0 ? items[i - 1] : none);
+  loop->insert("nextitem", i + 1 < items.size() ? items[i + 1] : none);
+  return loop;
+}
+
+const std::string& name_of(const jinja::statement_ptr& statement) {
+  const auto* id = cast_stmt<jinja::identifier>(statement);
+  if (id == nullptr) throw std::runtime_error("Cannot unpack to " + statement->type());
+  return id->val;
+}
+
+}  // namespace
+
+TextNode::TextNode(const std::string& text) : value_(trusted_value(text)) {}
+
+value TextNode::execute_impl(jinja::context&) const {
+  RenderState::current().write(value_->val_str.parts.front().val.size());
+  return value_;
+}
+
+value OutputNode::execute_impl(jinja::context& context) const {
+  value result = inner_->execute(context);
+  RenderState& state = RenderState::current();
+  if (result->is_numeric()) result = trusted_value(number_text(*result));
+  state.write(is_val<jinja::value_string>(result) ? result->val_str.length() : state.text_size(result));
+  return result;
+}
+
+value EntryNode::execute_impl(jinja::context& context) const {
+  RenderState& state = RenderState::current();
+  state.enter();
+  state.step(steps_);
+  for (const std::string& parameter : parameters_) state.check_value(context.get_val(parameter));
+  return mk_val<jinja::value_undefined>();
+}
+
+value ForNode::execute_impl(jinja::context& context) const {
+  jinja::context scope(context);
+  const std::vector<value> rounds = items(scope);
+  auto results = mk_val<jinja::value_array>();
+  for (std::size_t i = 0; i < rounds.size(); ++i) {
+    RenderState::current().step(steps);
+    scope.set_val("loop", loop_variable(rounds, i));
+    bind(rounds[i], scope);
+    try {
+      for (const jinja::statement_ptr& item : body) results->push_back(item->execute(scope));
+    } catch (const jinja::continue_statement::signal&) {
+      continue;
+    } catch (const jinja::break_statement::signal&) {
+      break;
+    }
+  }
+  if (rounds.empty()) {
+    for (const jinja::statement_ptr& item : default_block) results->push_back(item->execute(context));
+  }
+  return jinja::runtime::gather_string_parts(results);
+}
+
+std::vector<value> ForNode::items(jinja::context& scope) const {
+  const auto* select = cast_stmt<jinja::select_expression>(iterable);
+  const value source = (select != nullptr ? select->lhs : iterable)->execute(scope);
+  std::vector<value> all;
+  if (is_val<jinja::value_array>(source)) {
+    all = source->as_array();
+  } else if (is_val<jinja::value_object>(source)) {
+    const bool pairs = is_stmt<jinja::tuple_literal>(loopvar);
+    for (const auto& member : source->as_ordered_object()) {
+      all.push_back(pairs ? mk_val<jinja::value_tuple>(member) : member.first);
+    }
+  } else if (!source->is_undefined()) {
+    throw std::runtime_error("Expected iterable or object type in for loop: got " + source->type());
+  }
+  RenderState::current().step(all.size() / 16);
+  if (select == nullptr) return all;
+
+  std::vector<value> selected;
+  jinja::context test_scope(scope);
+  for (const value& item : all) {
+    RenderState::current().step();
+    bind(item, test_scope);
+    if (select->test->execute(test_scope)->as_bool()) selected.push_back(item);
+  }
+  return selected;
+}
+
+void ForNode::bind(const value& item, jinja::context& scope) const {
+  const auto* names = cast_stmt<jinja::tuple_literal>(loopvar);
+  if (names == nullptr) {
+    scope.set_val(name_of(loopvar), item);
+    return;
+  }
+  if (!is_val<jinja::value_array>(item) || item->val_arr.size() != names->val.size())
+    throw std::runtime_error("Cannot unpack a loop item into " + std::to_string(names->val.size()) + " names");
+  for (std::size_t i = 0; i < names->val.size(); ++i) scope.set_val(name_of(names->val[i]), item->val_arr[i]);
+}
+
+value SetNode::execute_impl(jinja::context& context) const {
+  RenderState::current().step();
+  const value result = val ? val->execute(context) : run_block(body, context);
+  if (const auto* member = cast_stmt<jinja::member_expression>(assignee)) {
+    assign_member(*member, result, context);
+  } else {
+    RenderState::current().check_value(result);
+    if (const auto* names = cast_stmt<jinja::tuple_literal>(assignee)) {
+      assign_all(*names, result, context);
+    } else {
+      context.set_val(name_of(assignee), result);
+    }
+  }
+  return mk_val<jinja::value_undefined>();
+}
+
+void SetNode::assign_all(const jinja::tuple_literal& names, const value& values, jinja::context& context) const {
+  if (!is_val<jinja::value_array>(values) || values->val_arr.size() != names.val.size())
+    throw std::runtime_error("Cannot unpack a value into " + std::to_string(names.val.size()) + " names");
+  for (std::size_t i = 0; i < names.val.size(); ++i) context.set_val(name_of(names.val[i]), values->val_arr[i]);
+}
+
+void SetNode::assign_member(const jinja::member_expression& member, const value& result, jinja::context& context) const {
+  if (member.computed) throw std::runtime_error("Cannot assign to computed member");
+  const std::string& name = name_of(member.property);
+  const value object = member.object->execute(context);
+  if (!is_val<jinja::value_object>(object)) throw std::runtime_error("Cannot assign to member of non-object");
+  RenderState::current().check_change(object, result);
+  object->insert(mk_val<jinja::value_string>(name), result);
+}
+
+value CallBlockNode::execute_impl(jinja::context& context) const {
+  RenderState::current().enter();
+  return jinja::call_statement::execute_impl(context);
+}
+
+value FilterBlockNode::execute_impl(jinja::context& context) const {
+  return apply_filter(context, filter, run_block(body, context));
+}
+
+}  // namespace kvern::chat

@@ -1,0 +1,78 @@
+// Statements of the engine's syntax tree, replaced by ones that keep to a render's limits.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chat/template/engine.h"
+
+namespace kvern::chat {
+
+// Text between the tags.
+class TextNode : public jinja::expression {
+ public:
+  explicit TextNode(const std::string& text);
+  jinja::value execute_impl(jinja::context& context) const override;
+
+ private:
+  jinja::value value_;
+};
+
+// {{ expression }}
+class OutputNode : public jinja::expression {
+ public:
+  explicit OutputNode(jinja::statement_ptr inner) : inner_(std::move(inner)) {}
+  jinja::value execute_impl(jinja::context& context) const override;
+
+ private:
+  jinja::statement_ptr inner_;
+};
+
+// Stands first in the body of a macro or a call block.
+class EntryNode : public jinja::statement {
+ public:
+  EntryNode(std::vector<std::string> parameters, std::size_t steps) : parameters_(std::move(parameters)), steps_(steps) {}
+  jinja::value execute_impl(jinja::context& context) const override;
+
+ private:
+  std::vector<std::string> parameters_;
+  std::size_t steps_;
+};
+
+// The engine's loop reads a pair again after the body may have shortened it, and copies all
+// variables for each item.
+class ForNode : public jinja::for_statement {
+ public:
+  using jinja::for_statement::for_statement;
+  jinja::value execute_impl(jinja::context& context) const override;
+  std::size_t steps = 1;  // what one round costs
+
+ private:
+  std::vector<jinja::value> items(jinja::context& scope) const;
+  void bind(const jinja::value& item, jinja::context& scope) const;
+};
+
+class SetNode : public jinja::set_statement {
+ public:
+  using jinja::set_statement::set_statement;
+  jinja::value execute_impl(jinja::context& context) const override;
+
+ private:
+  void assign_all(const jinja::tuple_literal& names, const jinja::value& values, jinja::context& context) const;
+  void assign_member(const jinja::member_expression& member, const jinja::value& value, jinja::context& context) const;
+};
+
+class CallBlockNode : public jinja::call_statement {
+ public:
+  using jinja::call_statement::call_statement;
+  jinja::value execute_impl(jinja::context& context) const override;
+};
+
+class FilterBlockNode : public jinja::filter_statement {
+ public:
+  using jinja::filter_statement::filter_statement;
+  jinja::value execute_impl(jinja::context& context) const override;
+};
+
+}  // namespace kvern::chat

@@ -1,0 +1,24 @@
+// The tojson filter, byte for byte as Hugging Face's transformers and Python's json.dumps write it.
+#pragma once
+
+#include <string>
+
+#include "chat/template/engine.h"
+
+namespace kvern::chat {
+
+struct JsonLayout {
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+  int indent = -1;  // -1: one line
+  bool ascii = false;
+  bool sort_keys = false;
+};
+
+// Throws TemplateError when it becomes larger than a rendering may.
+std::string value_to_json_text(const jinja::value& value, const JsonLayout& layout);
+
+// A number as Python prints it: 1.0, 1e-05, 0.1.
+std::string python_float(double number);
+
+}  // namespace kvern::chat

@@ -1,0 +1,89 @@
+#include "chat/template/values.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "chat/template/strings.h"
+
+namespace kvern::chat {
+namespace {
+
+struct Built {
+  jinja::value value;
+  int height = 0;
+};
+
+class Builder {
+ public:
+  explicit Builder(RenderState* state) : state_(state) {}
+
+  Built build(const Json& json) {
+    switch (json.type()) {
+      case Json::value_t::boolean: return {mk_val<jinja::value_bool>(json.get<bool>())};
+      case Json::value_t::number_integer: return {mk_val<jinja::value_int>(json.get<std::int64_t>())};
+      case Json::value_t::number_unsigned: return {unsigned_number(json.get<std::uint64_t>())};
+      case Json::value_t::number_float: return {mk_val<jinja::value_float>(json.get<double>())};
+      case Json::value_t::string: return {string(json.get_ref<const std::string&>())};
+      case Json::value_t::array: return array(json);
+      case Json::value_t::object: return object(json);
+      default: return {mk_val<jinja::value_none>()};
+    }
+  }
+
+ private:
+  static jinja::value unsigned_number(std::uint64_t number) {
+    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return mk_val<jinja::value_float>(static_cast<double>(number));
+    return mk_val<jinja::value_int>(static_cast<std::int64_t>(number));
+  }
+
+  jinja::value string(const std::string& text) const {
+    return state_ == nullptr ? trusted_value(text) : mk_val<jinja::value_string>(text);
+  }
+
+  Built array(const Json& json) {
+    auto result = mk_val<jinja::value_array>();
+    result->val_arr.reserve(json.size());
+    int deepest = 0;
+    for (const Json& item : json) {
+      Built built = build(item);
+      deepest = std::max(deepest, built.height);
+      result->val_arr.push_back(std::move(built.value));
+    }
+    return finish(std::move(result), deepest);
+  }
+
+  Built object(const Json& json) {
+    auto result = mk_val<jinja::value_object>();
+    int deepest = 0;
+    for (const auto& [name, item] : json.items()) {
+      Built built = build(item);
+      deepest = std::max(deepest, built.height);
+      result->insert(string(name), built.value);
+    }
+    return finish(std::move(result), deepest);
+  }
+
+  Built finish(jinja::value container, int deepest) {
+    if (state_ != nullptr) state_->add_input(container, deepest + 1);
+    return {std::move(container), deepest + 1};
+  }
+
+  RenderState* state_;  // null: constants
+};
+
+}  // namespace
+
+void set_variables(jinja::context& context, const Json& variables, RenderState& state) {
+  Builder builder(&state);
+  for (const auto& [name, json] : variables.items()) context.set_val(name, builder.build(json).value);
+}
+
+void set_constants(jinja::context& context, const Json& constants) {
+  Builder builder(nullptr);
+  for (const auto& [name, json] : constants.items()) context.set_val(name, builder.build(json).value);
+}
+
+}  // namespace kvern::chat

@@ -1,0 +1,17 @@
+// JSON documents as the engine's values.
+#pragma once
+
+#include "base/json.h"
+#include "chat/template/engine.h"
+#include "chat/template/render_state.h"
+
+namespace kvern::chat {
+
+// Sets every member of variables as a variable of the context. Strings and keys count as input;
+// containers are registered with the state, and templates cannot change them.
+void set_variables(jinja::context& context, const Json& variables, RenderState& state);
+
+// The same with strings that count as the template's own.
+void set_constants(jinja::context& context, const Json& constants);
+
+}  // namespace kvern::chat

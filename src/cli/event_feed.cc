@@ -1,0 +1,70 @@
+#include "cli/event_feed.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+
+namespace kvern::cli {
+
+struct EventFeed::Shared {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::string> events;
+  std::optional<Result<http::ClientResponse>> ending;
+  bool wanted = true;
+};
+
+EventFeed::EventFeed(http::ClientRequest request) : shared_(std::make_shared<Shared>()) {
+  // Ctrl-C must interrupt the main thread's reads, so the new thread does not take it.
+  sigset_t interrupt;
+  sigset_t before;
+  ::sigemptyset(&interrupt);
+  ::sigaddset(&interrupt, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &interrupt, &before);
+  std::thread([shared = shared_, request = std::move(request)] {
+    auto ending = http::fetch_events(request, [&](std::string_view, std::string_view data) {
+      const std::lock_guard lock(shared->mutex);
+      shared->events.emplace_back(data);
+      shared->changed.notify_one();
+      return shared->wanted;
+    });
+    const std::lock_guard lock(shared->mutex);
+    shared->ending = std::move(ending);
+    shared->changed.notify_one();
+  }).detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+EventFeed::~EventFeed() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->wanted = false;
+}
+
+EventFeed::Got EventFeed::next(std::string& data, int wait_ms) {
+  std::unique_lock lock(shared_->mutex);
+  shared_->changed.wait_for(lock, std::chrono::milliseconds(wait_ms),
+                            [&] { return !shared_->events.empty() || shared_->ending; });
+  if (!shared_->events.empty()) {
+    data = std::move(shared_->events.front());
+    shared_->events.pop_front();
+    return Got::data;
+  }
+  return shared_->ending ? Got::end : Got::nothing_yet;
+}
+
+const Result<http::ClientResponse>& EventFeed::ending() const {
+  const std::lock_guard lock(shared_->mutex);
+  CHECK(shared_->ending.has_value());
+  return *shared_->ending;
+}
+
+}  // namespace kvern::cli

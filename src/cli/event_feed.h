@@ -1,0 +1,31 @@
+// The events of a streamed answer, read on a thread of their own, so that whoever waits for them
+// can also look at Ctrl-C: the client blocks for as long as the server computes in silence.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "http/client.h"
+
+namespace kvern::cli {
+
+// Thread: main. Its thread ends by itself, at the latest with the request's timeout.
+class EventFeed {
+ public:
+  explicit EventFeed(http::ClientRequest request);
+  ~EventFeed();  // does not wait: the connection is closed when the server next says something
+  EventFeed(const EventFeed&) = delete;
+  EventFeed& operator=(const EventFeed&) = delete;
+
+  enum class Got { data, nothing_yet, end };
+  Got next(std::string& data, int wait_ms);
+  // After Got::end.
+  const Result<http::ClientResponse>& ending() const;
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;  // with its thread, which may outlive this object
+};
+
+}  // namespace kvern::cli

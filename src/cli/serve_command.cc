@@ -1,0 +1,98 @@
+#include "cli/serve_command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "app/serve.h"
+#include "cli/child_process.h"
+#include "cli/exit_code.h"
+#include "cli/model_store.h"
+#include "cli/serve_options.h"
+#include "cli/terminal.h"
+#include "cli/words.h"
+
+namespace kvern::cli {
+namespace {
+
+using Ready = app::ServeHooks::Ready;
+
+std::string curl_line(const Ready& ready, const app::ServeOptions& options) {
+  const bool socket = !options.unix_socket.empty();
+  return fmt::format(
+      "curl {}{}{}/v1/chat/completions -d '{{\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'",
+      socket ? fmt::format("--unix-socket {} ", options.unix_socket) : "",
+      options.api_keys.empty() ? "" : "-H \"Authorization: Bearer $KVERN_API_KEY\" ",
+      socket ? "http://localhost" : ready.address);
+}
+
+std::string banner(const Ready& ready, const app::ServeOptions& options) {
+  const auto row = [](std::string_view label, std::string_view text) {
+    return fmt::format("  {} {}\n", styled(fmt::format("{:<8}", label), Style::dim, STDERR_FILENO), text);
+  };
+  const std::string cache = options.no_cache ? std::string("off (--no-cache)")
+                                             : fmt::format("{} cells shared, {} of memory beside them", ready.cells,
+                                                           human_bytes(ready.cache_ram_bytes));
+  std::string out = row("model", fmt::format("{}  ({}; loaded in {:.1f} s)", ready.model, options.model, ready.load_s));
+  out += row("context", fmt::format("{} tokens a conversation, {} at once", ready.context, ready.parallel));
+  out += row("cache", cache);
+  out += row("tools", fmt::format("dialect {}{}", ready.dialect,
+                                  ready.template_knows_tools ? "" : "; the model's template has no place for tools"));
+  out += row("ready", styled(ready.address, Style::bold, STDERR_FILENO));
+  out += row("try", curl_line(ready, options));
+  out += row("or", options.unix_socket.empty() ? fmt::format("kvern chat --server {}", ready.address)
+                                               : fmt::format("kvern chat --unix-socket {}", options.unix_socket));
+  out.pop_back();
+  return out;
+}
+
+// A person gets the banner, a log collector a line with the same numbers.
+void announce(const Ready& ready, const app::ServeOptions& options) {
+  if (is_terminal(STDERR_FILENO)) return say(banner(ready, options));
+  log::info("ready", {{"address", ready.address},
+                      {"model", ready.model},
+                      {"context", ready.context},
+                      {"cells", ready.cells},
+                      {"parallel", ready.parallel},
+                      {"cache_ram_bytes", ready.cache_ram_bytes},
+                      {"dialect", ready.dialect},
+                      {"template_knows_tools", ready.template_knows_tools},
+                      {"load_s", ready.load_s}});
+}
+
+Status serve(std::span<const std::string> arguments) {
+  TRY(const FlagValues flags, parse_flags(serve_flags(), arguments));
+  if (flags.contains("help")) {
+    put(help_text(serve_flags()));
+    return {};
+  }
+  const Environment environment = process_environment();
+  TRY(const Settings settings, gather_settings(serve_flags(), flags, environment));
+  TRY(ServeSettings chosen, serve_settings(settings));
+  log::configure(chosen.log_level, chosen.log_format);
+  app::ServeOptions& options = chosen.options;
+  TRY(const std::filesystem::path folder, cache_folder(options.cache_dir, environment));
+  options.cache_dir = folder.string();
+  TRY(options.model, resolve_model(options.model, folder, run_child));
+
+  ProgressLine progress;
+  app::ServeHooks hooks;
+  hooks.load_progress = [&](float fraction) { progress.show("loading the model", fraction); };
+  hooks.ready = [&](const Ready& ready) {
+    progress.clear();
+    announce(ready, options);
+  };
+  return app::serve(options, hooks);
+}
+
+}  // namespace
+
+int serve_command(std::span<const std::string> arguments) {
+  const Status status = serve(arguments);
+  if (status) return kOk;
+  say_error(status.error());
+  return exit_code(status.error());
+}
+
+}  // namespace kvern::cli

@@ -1,0 +1,145 @@
+#include "cli/serve_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <optional>
+
+#include "base/limits.h"
+#include "cli/words.h"
+
+namespace kvern::cli {
+namespace {
+
+constexpr std::array kFlags = {
+    Flag{"model", 'm', "PATH", "MODEL", "a GGUF file or a folder with one; default: a small model, fetched once"},
+    Flag{"name", 0, "NAME", "MODEL", "its id in /v1/models; default: the file's name"},
+    Flag{"context", 'c', "TOKENS", "MODEL", "tokens one conversation may hold, such as 64k; default: the model's own"},
+    Flag{"kv-type", 0, "TYPE", "MODEL", "f16, bf16, f32, q8_0, q5_1, q5_0, q4_1 or q4_0; default: f16"},
+    Flag{"chat-template", 0, "FILE", "MODEL", "a Jinja file instead of the model's own template"},
+    Flag{"dialect", 0, "NAME", "MODEL", "how the model writes tool calls; default: read from its template"},
+    Flag{"host", 0, "ADDRESS", "SERVER", "default: 127.0.0.1; another needs --api-key or --no-auth"},
+    Flag{"port", 'p', "N", "SERVER", "default: 8080; 0 takes any free one"},
+    Flag{"unix-socket", 0, "PATH", "SERVER", "listen here instead of on a port"},
+    Flag{"api-key", 0, "KEY", "SERVER", "a key clients must send; repeatable; better kept in KVERN_API_KEY", true},
+    Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
+    Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
+    Flag{"threads", 't', "N", "WORK", "default: one a physical core"},
+    Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; default: auto"},
+    Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts (not used yet)"},
+    Flag{"cache-dir", 0, "PATH", "CACHE", "default: ~/.cache/kvern"},
+    Flag{"no-cache", 0, "", "CACHE", "compute every prompt from its first token"},
+    Flag{"log-level", 0, "LEVEL", "MORE", "debug, info, warn, error or off; default: info"},
+    Flag{"log-format", 0, "FORMAT", "MORE", "text or json; default: text"},
+    Flag{"config", 0, "FILE", "MORE", "a TOML file; its keys are the names above"},
+};
+
+constexpr std::string_view kExamples =
+    "  kvern serve                                        try it with a small model\n"
+    "  kvern serve -m qwen3-coder.gguf -c 64k             your model, room for an agent\n"
+    "  KVERN_API_KEY=secret kvern serve --host 0.0.0.0    for other machines\n"
+    "\nEvery flag is also a variable (KVERN_CACHE_RAM) and a key of the config file (cache-ram).\n"
+    "A flag wins over a variable, a variable over the file.";
+
+constexpr std::array<std::string_view, 8> kKvTypes = {"f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"};
+
+Result<std::optional<std::uint64_t>> size_of(const Settings& settings, std::string_view name) {
+  const std::string word = settings.text(name, "auto");
+  if (word == "auto") return std::optional<std::uint64_t>();
+  const auto bytes = parse_size(word);
+  if (!bytes) {
+    return fail(Code::invalid, fmt::format("'{}' is not a size; write 512M, 16G or auto", word), settings.origin(name));
+  }
+  return bytes;
+}
+
+Result<std::int32_t> context_of(const Settings& settings) {
+  const Setting* given = settings.find("context");
+  if (!given) return 0;
+  const std::string word = settings.text("context");
+  const auto tokens = parse_size(word);
+  if (!tokens || *tokens > std::numeric_limits<std::int32_t>::max()) {
+    return fail(Code::invalid, fmt::format("'{}' is not a number of tokens; write 32768 or 32k", word), given->origin);
+  }
+  return static_cast<std::int32_t>(*tokens);
+}
+
+Result<std::int32_t> count_of(const Settings& settings, std::string_view name, std::int64_t fallback,
+                              std::int64_t least, std::int64_t most) {
+  TRY(const std::int64_t number, settings.integer(name, fallback, least, most));
+  return static_cast<std::int32_t>(number);
+}
+
+Status read_log(const Settings& settings, ServeSettings& out) {
+  const std::string level = settings.text("log-level", "info");
+  if (!log::parse_level(level, out.log_level)) {
+    return fail(Code::invalid, fmt::format("'{}' is not one of debug, info, warn, error, off", level),
+                settings.origin("log-level"));
+  }
+  const std::string format = settings.text("log-format", "text");
+  if (format != "text" && format != "json") {
+    return fail(Code::invalid, fmt::format("'{}' is neither text nor json", format), settings.origin("log-format"));
+  }
+  out.log_format = format == "json" ? log::Format::json : log::Format::text;
+  return {};
+}
+
+Status check_reach(const Settings& settings, const app::ServeOptions& options) {
+  TRY(const bool open, settings.on("no-auth"));
+  if (open || !options.unix_socket.empty() || !options.api_keys.empty() || is_loopback(options.host)) return {};
+  return fail(Code::invalid,
+              fmt::format("others can reach {}, so clients must send a key: set --api-key or KVERN_API_KEY, or say "
+                          "--no-auth",
+                          options.host),
+              settings.origin("host"));
+}
+
+}  // namespace
+
+const Command& serve_flags() {
+  static const Command command = {"serve", "Serves a model over the OpenAI API until Ctrl-C.", kFlags, kExamples};
+  return command;
+}
+
+bool is_loopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host == "[::1]" || host.starts_with("127.");
+}
+
+Result<ServeSettings> serve_settings(const Settings& settings) {
+  ServeSettings out;
+  app::ServeOptions& options = out.options;
+  options.model = settings.text("model");
+  options.name = settings.text("name");
+  options.host = settings.text("host", options.host);
+  options.unix_socket = settings.text("unix-socket");
+  options.cache_dir = settings.text("cache-dir");
+  options.chat_template_file = settings.text("chat-template");
+  options.dialect = settings.text("dialect");
+  options.kv_type = settings.text("kv-type", options.kv_type);
+  if (std::find(kKvTypes.begin(), kKvTypes.end(), options.kv_type) == kKvTypes.end()) {
+    const std::string_view guess = nearest(options.kv_type, kKvTypes);
+    return fail(Code::invalid,
+                fmt::format("'{}' is not a type of KV cache; {}", options.kv_type,
+                            guess.empty() ? "f16 and q8_0 are the usual ones" : fmt::format("did you mean {}?", guess)),
+                settings.origin("kv-type"));
+  }
+  if (const Setting* keys = settings.find("api-key")) options.api_keys = keys->values;
+  if (std::find(options.api_keys.begin(), options.api_keys.end(), "") != options.api_keys.end()) {
+    return fail(Code::invalid, "a key cannot be empty", settings.origin("api-key"));
+  }
+  TRY(const std::int32_t port, count_of(settings, "port", options.port, 0, 65'535));
+  options.port = static_cast<std::uint16_t>(port);
+  TRY(options.context, context_of(settings));
+  TRY(options.parallel, count_of(settings, "parallel", options.parallel, 1, limits::kSequences));
+  TRY(options.threads, count_of(settings, "threads", 0, 0, 4'096));
+  TRY(options.cache_ram_bytes, size_of(settings, "cache-ram"));
+  TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));
+  TRY(options.no_cache, settings.on("no-cache"));
+  TRY_OK(read_log(settings, out));
+  TRY_OK(check_reach(settings, options));
+  return out;
+}
+
+}  // namespace kvern::cli

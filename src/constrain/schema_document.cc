@@ -1,0 +1,191 @@
+#include "constrain/schema_document.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/limits.h"
+
+namespace kvern::constrain {
+namespace {
+
+constexpr std::size_t kNesting = 120;           // serde_json stops at 128, and the grammar adds a few
+constexpr std::size_t kLevels = 6'000;          // of recursion through `$ref`s, at up to 17 kB of stack each
+constexpr std::uint64_t kAlternatives = 50'000;  // subschemas that apply to one value, `$ref`s followed
+
+constexpr std::array<std::string_view, 6> kMapsOfSchemas = {"properties",        "patternProperties", "$defs",
+                                                           "definitions",       "dependentSchemas",  "dependencies"};
+constexpr std::array<std::string_view, 12> kSchemas = {
+    "items", "additionalItems", "additionalProperties",  "unevaluatedItems", "unevaluatedProperties", "contains",
+    "not",   "propertyNames",   "contentSchema",         "if",               "then",                  "else"};
+constexpr std::array<std::string_view, 5> kListsOfSchemas = {"prefixItems", "allOf", "anyOf", "oneOf", "items"};
+
+// Keywords whose subschemas apply to the same value as the schema they stand in.
+constexpr std::array<std::string_view, 9> kInPlace = {"allOf", "anyOf", "oneOf",            "not",         "if",
+                                                      "then",  "else",  "dependentSchemas", "dependencies"};
+constexpr std::array<std::string_view, 3> kReferences = {"$ref", "$dynamicRef", "$recursiveRef"};
+
+template <std::size_t N>
+bool contains(const std::array<std::string_view, N>& words, std::string_view word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// The value `#/...` points to; the root for every other kind of reference, which bounds it.
+const Json& target_of(const Json& root, const std::string& reference) {
+  if (!reference.starts_with("#/")) return root;
+  try {
+    const Json::json_pointer pointer(reference.substr(1));
+    return root.contains(pointer) ? root.at(pointer) : root;
+  } catch (const std::exception&) {
+    return root;  // a malformed pointer: the schema compiler will name it
+  }
+}
+
+// How costly it is to follow a schema's references.
+class Complexity {
+ public:
+  explicit Complexity(const Json& root) : root_(root) { scan(root_); }
+
+  // A path of recursion enters each definition once at most: the sum of their heights bounds it,
+  // in whatever order a library follows them.
+  std::size_t levels() {
+    std::size_t sum = height(root_);
+    std::unordered_set<const Json*> counted;
+    for (const std::string& reference : references_) {
+      const Json& target = target_of(root_, reference);
+      if (counted.insert(&target).second) sum += height(target);
+      if (sum > kLevels) break;
+    }
+    return sum;
+  }
+
+  bool has_too_many_alternatives() {
+    return std::any_of(objects_.begin(), objects_.end(),
+                       [this](const Json* object) { return alternatives(*object) > kAlternatives; });
+  }
+
+ private:
+  void scan(const Json& value) {
+    if (value.is_object()) objects_.push_back(&value);
+    for (const auto& item : value.items()) {
+      if (item.value().is_structured()) scan(item.value());
+      if (value.is_object() && contains(kReferences, item.key()) && item.value().is_string())
+        references_.insert(item.value().get<std::string>());
+    }
+  }
+
+  std::size_t height(const Json& value) {
+    if (!value.is_structured()) return 1;
+    const auto known = heights_.find(&value);
+    if (known != heights_.end()) return known->second;
+    std::size_t tallest = 0;
+    for (const auto& item : value.items()) tallest = std::max(tallest, height(item.value()));
+    return heights_[&value] = tallest + 1;
+  }
+
+  std::uint64_t alternatives(const Json& schema) {
+    if (!schema.is_object()) return 1;
+    const auto [it, fresh] = alternatives_.try_emplace(&schema, 0);  // 0 while it is counted: cycles end there
+    if (!fresh) return it->second;
+    std::uint64_t sum = 1;
+    for (const auto& item : schema.items()) {
+      if (contains(kReferences, item.key()) && item.value().is_string()) {
+        sum += alternatives(target_of(root_, item.value().get<std::string>()));
+      } else if (contains(kInPlace, item.key())) {
+        sum += alternatives(item.value());
+        if (item.value().is_array() || item.key().starts_with("depend"))
+          for (const auto& part : item.value().items()) sum += alternatives(part.value());
+      }
+      sum = std::min(sum, kAlternatives + 1);
+    }
+    return alternatives_[&schema] = sum;
+  }
+
+  const Json& root_;
+  std::vector<const Json*> objects_;
+  std::unordered_set<std::string> references_;
+  std::unordered_map<const Json*, std::size_t> heights_;
+  std::unordered_map<const Json*, std::uint64_t> alternatives_;
+};
+
+std::size_t nesting(const Json& value) {
+  std::size_t deepest = 0;
+  if (value.is_structured())
+    for (const auto& item : value.items()) deepest = std::max(deepest, nesting(item.value()));
+  return deepest + 1;
+}
+
+std::string escaped(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+void visit_below(const std::string& path, Json& schema,
+                 const std::function<void(const std::string&, Json&)>& visit) {
+  if (!schema.is_object()) return;
+  visit(path, schema);
+  for (auto& item : schema.items()) {
+    const std::string below = path + "/" + item.key();
+    Json& value = item.value();
+    if (contains(kMapsOfSchemas, item.key()) && value.is_object()) {
+      for (auto& entry : value.items()) visit_below(below + "/" + escaped(entry.key()), entry.value(), visit);
+    } else if (contains(kListsOfSchemas, item.key()) && value.is_array()) {
+      for (std::size_t i = 0; i < value.size(); ++i) visit_below(fmt::format("{}/{}", below, i), value[i], visit);
+    } else if (contains(kSchemas, item.key())) {
+      visit_below(below, value, visit);
+    }
+  }
+}
+
+void drop_unknown_dialect(Json& schema) {
+  if (!schema.is_object()) return;
+  const auto dialect = schema.find("$schema");
+  if (dialect == schema.end() || !dialect->is_string()) return;
+  const auto& uri = dialect->get_ref<const std::string&>();
+  if (uri.find("://json-schema.org/") == std::string::npos) schema.erase("$schema");
+}
+
+}  // namespace
+
+Result<Json> read_schema(std::string_view text) {
+  if (text.size() > limits::kToolSchemaBytes)
+    return fail(Code::too_large,
+                fmt::format("the schema has {} bytes; at most {} are taken", text.size(), limits::kToolSchemaBytes));
+  auto parsed = parse_json(text);
+  if (!parsed) return fail(Code::invalid, "the schema cannot be read: " + parsed.error().message);
+  Json schema = std::move(*parsed);
+  if (!schema.is_object() && !schema.is_boolean())
+    return fail(Code::invalid,
+                fmt::format("a JSON Schema is an object or a boolean, this one is {}", schema.type_name()));
+  if (nesting(schema) > kNesting)
+    return fail(Code::invalid, fmt::format("the schema is nested deeper than {} levels", kNesting));
+  Complexity complexity(schema);
+  if (complexity.levels() > kLevels)
+    return fail(Code::invalid, "the schema's \"$ref\"s lead too deep: use fewer or flatter definitions");
+  if (complexity.has_too_many_alternatives())
+    return fail(Code::invalid, fmt::format("the schema combines more than {} subschemas for one value", kAlternatives));
+  drop_unknown_dialect(schema);
+  return schema;
+}
+
+void visit_schemas(Json& root, const std::function<void(const std::string& path, Json& schema)>& visit) {
+  visit_below("", root, visit);
+}
+
+}  // namespace kvern::constrain

@@ -1,0 +1,36 @@
+// Decides what one engine step computes. Pure: the same state gives the same plan.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace kvern::schedule {
+
+// One running sequence as the plan sees it, oldest first.
+struct PlanItem {
+  std::int32_t pending = 0;  // tokens known but not computed
+  bool decoding = false;     // its first token is out and only its last one is pending
+  bool parked = false;       // its client does not take tokens: it must not produce more
+};
+
+struct PlanLimits {
+  std::int32_t batch = 512;           // most tokens of one step
+  std::int32_t prefill_beside = 128;  // prefill tokens of a step while others decode: bounds their gap
+};
+
+struct PlanShare {
+  std::size_t item = 0;
+  std::int32_t tokens = 0;
+};
+
+struct Plan {
+  std::vector<PlanShare> shares;
+  std::int32_t tokens = 0;  // 0: nothing to do
+};
+
+// Every decoding sequence gets its token; what room is left goes to prefills in order of arrival,
+// so that prefill never stops decoding and decoding never starves prefill.
+void make_plan(std::span<const PlanItem> items, const PlanLimits& limits, Plan& plan);
+
+}  // namespace kvern::schedule

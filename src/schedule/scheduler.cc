@@ -1,0 +1,310 @@
+#include "schedule/scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+
+namespace kvern::schedule {
+namespace {
+
+// A shared prefix shorter than this is computed again rather than waited for.
+constexpr std::int32_t kWorthWaitingTokens = 16;
+// Cells a sequence should find free beyond its prompt when it starts, so that it does not get
+// preempted at once.
+constexpr std::int32_t kHeadroomTokens = 64;
+
+}  // namespace
+
+Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrain::Compiler& compiler,
+                     const Clock& clock, SchedulerOptions options)
+    : engine_(engine), cache_(cache), compiler_(compiler), clock_(clock), options_(options), seeds_(options.seed) {
+  options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
+  options_.parallel = std::clamp(options_.parallel, 1, engine.info().sequences);
+}
+
+Scheduler::~Scheduler() = default;
+
+Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream) {
+  const std::int32_t context = engine_.info().context;
+  const std::size_t prompt = request.prompt.tokens.size();
+  if (prompt == 0) return fail(Code::invalid, "the prompt has no tokens");
+  if (prompt >= static_cast<std::size_t>(context))
+    return fail(Code::too_long, fmt::format("prompt is too long: {} tokens > {} maximum. Shorten it, or start the "
+                                            "server with a larger --context.",
+                                            prompt, context - 1));
+  std::shared_ptr<const constrain::Compiled> constraint;
+  if (!request.constraint.lark.empty()) {
+    TRY(constraint, compiler_.compile(request.constraint.lark));
+  }
+  if (submitted_.fetch_add(1) >= static_cast<std::int32_t>(options_.waiting_max) + options_.parallel) {
+    submitted_.fetch_sub(1);
+    return fail(Code::busy, fmt::format("{} requests are waiting already; try again in a moment", options_.waiting_max));
+  }
+  stream->on_room = [this] { wake(); };
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (stopped_) {
+      submitted_.fetch_sub(1);
+      return fail(Code::busy, "the server is shutting down");
+    }
+    inbox_.push_back(std::make_unique<Sequence>(
+        Sequence::Start{std::move(request), std::move(stream), std::move(constraint), arrivals_++, clock_.now_us(), seeds_()},
+        engine_.vocab(), context));
+  }
+  wake();
+  return {};
+}
+
+void Scheduler::wake() {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    awake_ = true;
+  }
+  inbox_changed_.notify_one();
+}
+
+void Scheduler::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (step()) continue;
+    if (!cache_.save_one()) wait_for_work(stop);
+  }
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    stopped_ = true;
+  }
+  drain_inbox();
+  while (!running_.empty()) end_running(running_.size() - 1, {FinishReason::cancelled, {}, {}, {}});
+  for (; !waiting_.empty(); waiting_.pop_front()) end(std::move(waiting_.front()), {FinishReason::cancelled, {}, {}, {}});
+}
+
+void Scheduler::wait_for_work(const std::stop_token& stop) {
+  std::unique_lock lock(inbox_mutex_);
+  inbox_changed_.wait(lock, stop, [this] { return awake_; });
+  awake_ = false;
+}
+
+bool Scheduler::step() {
+  drain_inbox();
+  drop_cancelled();
+  admit();
+  make_plan();
+  publish_stats();
+  if (plan_.tokens == 0) return false;
+  if (!secure_cells(plan_.tokens)) return true;
+  decode();
+  return true;
+}
+
+void Scheduler::drain_inbox() {
+  std::vector<SequencePtr> arrived;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    arrived.swap(inbox_);
+    awake_ = false;
+  }
+  for (SequencePtr& sequence : arrived) waiting_.push_back(std::move(sequence));
+}
+
+void Scheduler::drop_cancelled() {
+  for (std::size_t i = running_.size(); i-- > 0;) {
+    if (running_[i]->stream().cancelled()) end_running(i, {FinishReason::cancelled, {}, {}, {}});
+  }
+  for (auto it = waiting_.begin(); it != waiting_.end();) {
+    if (!(*it)->stream().cancelled()) {
+      ++it;
+      continue;
+    }
+    SequencePtr gone = std::move(*it);
+    it = waiting_.erase(it);
+    end(std::move(gone), {FinishReason::cancelled, {}, {}, {}});
+  }
+}
+
+// Oldest first. Who waits for a shared prefix lets others pass; who waits for cells does not, or a
+// long prompt would starve.
+void Scheduler::admit() {
+  for (auto it = waiting_.begin(); it != waiting_.end() && static_cast<std::int32_t>(running_.size()) < options_.parallel;) {
+    if (must_wait_for_prefix(**it)) {
+      ++it;
+      continue;
+    }
+    const Status started = start(**it);
+    if (!started && started.error().code == Code::busy && !running_.empty()) return;
+    SequencePtr sequence = std::move(*it);
+    it = waiting_.erase(it);
+    if (started) {
+      running_.push_back(std::move(sequence));
+    } else {
+      end(std::move(sequence), {FinishReason::failed, {}, started.error(), {}});
+    }
+  }
+  std::sort(running_.begin(), running_.end(), [](const auto& a, const auto& b) { return a->arrival() < b->arrival(); });
+}
+
+// True while a running prefill is about to compute tokens this prompt begins with.
+bool Scheduler::must_wait_for_prefix(const Sequence& waiting) const {
+  std::int32_t held = -1;
+  for (const SequencePtr& running : running_) {
+    if (running->pending() <= 1) continue;
+    const std::int32_t shared =
+        std::min(cache::common_prefix(waiting.tokens(), running->tokens()), waiting.size() - 1);
+    if (shared <= running->computed) continue;
+    if (held < 0) held = cache_.reusable(waiting.tokens());
+    if (shared - held >= kWorthWaitingTokens) return true;
+  }
+  return false;
+}
+
+Status Scheduler::start(Sequence& sequence) {
+  const std::int32_t headroom = std::clamp(engine_.info().context - sequence.size(), 0, kHeadroomTokens);
+  auto acquired = cache_.acquire(sequence.tokens(), headroom);
+  if (!acquired && acquired.error().code == Code::busy && running_.empty()) {
+    acquired = cache_.acquire(sequence.tokens(), 0);  // alone: whatever room there is
+  }
+  if (!acquired) return tl::unexpected(std::move(acquired).error());
+  sequence.computed = acquired->device_tokens + acquired->memory_tokens;
+  sequence.lease.emplace(std::move(acquired->lease));
+  const bool resumed = sequence.started();
+  if (!resumed) {
+    sequence.usage.reused_device_tokens = acquired->device_tokens;
+    sequence.usage.reused_memory_tokens = acquired->memory_tokens;
+    sequence.usage.why = acquired->why;
+    sequence.usage.queue_us = clock_.now_us() - sequence.submitted_us();
+  }
+  return {};
+}
+
+void Scheduler::make_plan() {
+  items_.clear();
+  for (const SequencePtr& sequence : running_)
+    items_.push_back({sequence->pending(), sequence->decoding(), sequence->stream().full()});
+  schedule::make_plan(items_, options_.limits, plan_);
+}
+
+// Cells for the planned step. When they are not to be had the plan is void: somebody was preempted
+// or ended, and the next round plans anew.
+bool Scheduler::secure_cells(std::int32_t count) {
+  if (cache_.make_room(count)) return true;
+  if (running_.size() > 1) {
+    preempt_youngest();
+  } else if (count > 1 && cache_.free_cells() > 0) {
+    plan_.shares.front().tokens = std::min(count, cache_.free_cells());
+    plan_.tokens = plan_.shares.front().tokens;
+    return true;
+  } else {
+    end_running(0, {FinishReason::length, {}, {}, {}});
+  }
+  return false;
+}
+
+void Scheduler::preempt_youngest() {
+  SequencePtr youngest = std::move(running_.back());
+  running_.pop_back();
+  log::info("preempted", {{"id", youngest->request().id}, {"tokens", youngest->size()}});
+  cache_.preempt(std::move(*youngest->lease));
+  youngest->lease.reset();
+  youngest->computed = 0;
+  waiting_.push_front(std::move(youngest));
+}
+
+void Scheduler::decode() {
+  batch_.clear();
+  for (const PlanShare& share : plan_.shares) {
+    const Sequence& sequence = *running_[share.item];
+    for (std::int32_t i = 0; i < share.tokens; ++i) {
+      const std::int32_t position = sequence.computed + i;
+      batch_.push_back({sequence.tokens()[static_cast<std::size_t>(position)], sequence.lease->sequence(), position,
+                        position + 1 == sequence.size()});
+    }
+  }
+  const auto decoded = engine_.decode(batch_);
+  if (decoded && *decoded == engine::Decoded::ok) {
+    settle();
+  } else if (decoded && *decoded == engine::Decoded::no_room) {
+    // The ledger never counts too few, so cells are lost to fragmentation at worst: give way.
+    if (running_.size() > 1) {
+      preempt_youngest();
+    } else if (!cache_.make_room(cache_.free_cells() + 1)) {
+      end_running(0, {FinishReason::length, {}, {}, {}});
+    }
+  } else if (decoded) {
+    for (const PlanShare& share : plan_.shares) cache_.cut(*running_[share.item]->lease, running_[share.item]->computed);
+    for (const SequencePtr& sequence : running_) sequence->computed = cache_.length(*sequence->lease);
+  } else {
+    log::error("decode failed", {{"why", decoded.error().message}});
+    while (!running_.empty()) {
+      Sequence& last = *running_.back();
+      cache_.cut(*last.lease, 0);  // nothing computed beside a failure is trusted
+      end_running(running_.size() - 1, {FinishReason::failed, {}, decoded.error(), {}});
+    }
+  }
+}
+
+void Scheduler::settle() {
+  std::size_t row = 0;
+  std::vector<std::pair<std::size_t, Ending>> endings;
+  for (const PlanShare& share : plan_.shares) {
+    Sequence& sequence = *running_[share.item];
+    const auto computed = sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed),
+                                                    static_cast<std::size_t>(share.tokens));
+    cache_.grew(*sequence.lease, computed);
+    sequence.computed += share.tokens;
+    row += static_cast<std::size_t>(share.tokens);
+    if (sequence.pending() > 0) continue;
+    const bool first = !sequence.started();
+    Progress progress = sequence.advance(engine_.logits(row - 1));
+    if (first) {
+      sequence.first_token_us = clock_.now_us();
+      sequence.usage.ttft_us = sequence.first_token_us - sequence.submitted_us();
+    }
+    if (progress.ended) endings.emplace_back(share.item, std::move(progress.ending));
+  }
+  std::sort(endings.begin(), endings.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (auto& [index, ending] : endings) end_running(index, std::move(ending));
+}
+
+void Scheduler::end_running(std::size_t index, Ending ending) {
+  SequencePtr sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+  end(std::move(sequence), std::move(ending));
+}
+
+void Scheduler::end(SequencePtr sequence, Ending ending) {
+  if (sequence->lease) cache_.release(std::move(*sequence->lease));
+  sequence->lease.reset();
+  if (ending.stop.empty()) sequence->flush();
+  Usage& usage = sequence->usage;
+  if (sequence->started()) usage.decode_us = clock_.now_us() - sequence->first_token_us;
+  const double decode_s = static_cast<double>(usage.decode_us) / 1e6;
+  const double rate = decode_s > 0 && usage.completion_tokens > 1 ? (usage.completion_tokens - 1) / decode_s : 0;
+  log::info("request", {{"id", sequence->request().id},
+                        {"prompt", usage.prompt_tokens},
+                        {"reused", usage.reused_tokens()},
+                        {"memory", usage.reused_memory_tokens},
+                        {"computed", usage.computed_tokens()},
+                        {"why", to_string(usage.why)},
+                        {"queue_ms", static_cast<double>(usage.queue_us) / 1e3},
+                        {"ttft_ms", static_cast<double>(usage.ttft_us) / 1e3},
+                        {"out", usage.completion_tokens},
+                        {"tok_s", rate},
+                        {"finish", to_string(ending.reason)}});
+  ending.usage = usage;
+  submitted_.fetch_sub(1);
+  publish_stats();
+  sequence->stream().end(std::move(ending));
+}
+
+void Scheduler::publish_stats() {
+  stats_running_.store(static_cast<std::int32_t>(running_.size()), std::memory_order_relaxed);
+  stats_waiting_.store(static_cast<std::int32_t>(waiting_.size()), std::memory_order_relaxed);
+}
+
+SchedulerStats Scheduler::stats() const {
+  return {stats_running_.load(std::memory_order_relaxed), stats_waiting_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace kvern::schedule

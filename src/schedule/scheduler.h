@@ -1,0 +1,107 @@
+// Runs requests on an engine: admits, plans, decodes, samples, hands text out.
+//
+// Continuous batching: every step decodes all running sequences and fills the rest of the batch
+// with prompt chunks. A request whose prompt another one is just computing waits for it and forks.
+// When cells run out idle sequences go to RAM, then the youngest running one is preempted and
+// resumes later: an overfull pool delays, it does not fail.
+//
+// Thread: submit() any; step() and run() the engine thread, which owns everything else.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stop_token>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "cache/prefix_cache.h"
+#include "constrain/constraint.h"
+#include "core/generator.h"
+#include "engine/engine.h"
+#include "schedule/plan.h"
+#include "schedule/sequence.h"
+
+namespace kvern::schedule {
+
+struct SchedulerOptions {
+  std::int32_t parallel = 4;  // sequences running at once
+  PlanLimits limits;
+  std::size_t waiting_max = limits::kWaitingRequests;
+  std::uint64_t seed = std::random_device{}();
+};
+
+struct SchedulerStats {
+  std::int32_t running = 0;
+  std::int32_t waiting = 0;
+};
+
+class Scheduler final : public Generator {
+ public:
+  // All must outlive the scheduler.
+  Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrain::Compiler& compiler, const Clock& clock,
+            SchedulerOptions options);
+  ~Scheduler() override;
+
+  Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) override;
+
+  // Steps until stop is requested, sleeping when there is nothing to do; then ends what still runs
+  // as cancelled.
+  void run(const std::stop_token& stop);
+
+  // One round: inbox, cancels, admission, at most one decode. False when there was nothing to do.
+  bool step();
+
+  // Requests that have not ended. Thread: any.
+  SchedulerStats stats() const;
+
+ private:
+  using SequencePtr = std::unique_ptr<Sequence>;
+
+  void wake();
+  void wait_for_work(const std::stop_token& stop);
+  void drain_inbox();
+  void drop_cancelled();
+  void admit();
+  bool must_wait_for_prefix(const Sequence& waiting) const;
+  Status start(Sequence& sequence);
+  void make_plan();
+  bool secure_cells(std::int32_t count);
+  void preempt_youngest();
+  void decode();
+  void settle();
+  void end(SequencePtr sequence, Ending ending);
+  void end_running(std::size_t index, Ending ending);
+  void publish_stats();
+
+  engine::Engine& engine_;
+  cache::PrefixCache& cache_;
+  constrain::Compiler& compiler_;
+  const Clock& clock_;
+  SchedulerOptions options_;
+
+  std::mutex inbox_mutex_;
+  std::condition_variable_any inbox_changed_;
+  std::vector<SequencePtr> inbox_;
+  bool awake_ = false;
+  bool stopped_ = false;
+  std::uint64_t arrivals_ = 0;
+  std::mt19937_64 seeds_;
+  std::atomic<std::int32_t> submitted_{0};  // requests that have not ended
+
+  std::deque<SequencePtr> waiting_;   // oldest first
+  std::vector<SequencePtr> running_;  // oldest first
+  std::vector<PlanItem> items_;
+  Plan plan_;
+  std::vector<engine::BatchToken> batch_;
+
+  std::atomic<std::int32_t> stats_running_{0};
+  std::atomic<std::int32_t> stats_waiting_{0};
+};
+
+}  // namespace kvern::schedule
