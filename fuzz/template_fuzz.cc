@@ -18,7 +18,8 @@ const Json& conversation() {
         {{"role", "user"}, {"content", "a b\nc"}},
         {{"role", "assistant"},
          {"content", ""},
-         {"tool_calls", {{{"id", "1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", {{"x", 1.5}}}}}}}}},
+         {"tool_calls",
+          {{{"id", "1"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", {{"x", 1.5}}}}}}}}},
         {{"role", "tool"}, {"tool_call_id", "1"}, {"content", "result"}}}},
       {"tools", {{{"type", "function"}, {"function", {{"name", "f"}, {"parameters", {{"type", "object"}}}}}}}},
       {"add_generation_prompt", true}};

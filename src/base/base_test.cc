@@ -67,6 +67,17 @@ TEST(Json, NestingBeyondTheLimitIsRefusedBeforeParsing) {
   EXPECT_TRUE(parse_json("\"" + std::string(1000, '[') + "\"")) << "brackets in strings do not nest";
 }
 
+// An ordered object looks up each key among all before it: without a bound 0.5 MB take seconds.
+TEST(Json, ObjectsOfTooManyKeysAreRefusedBeforeParsing) {
+  const auto object_of = [](std::size_t keys) {
+    std::string text = "{";
+    for (std::size_t i = 0; i < keys; ++i) text += (i ? ",\"" : "\"") + std::to_string(i) + "\":1";
+    return text + "}";
+  };
+  EXPECT_TRUE(parse_json(object_of(limits::kJsonObjectKeys)));
+  EXPECT_FALSE(parse_json(object_of(limits::kJsonObjectKeys + 1)));
+}
+
 TEST(Json, InvalidUtf8IsAnErrorNotAnException) { EXPECT_FALSE(parse_json("\"\xFF\"")); }
 
 TEST(BoundedQueue, RefusesWhenFullAndDrainsAfterClose) {

@@ -4,17 +4,18 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/limits.h"
 
 namespace kvern {
 namespace {
 
-// Deepest nesting of brackets outside strings. Wrong on malformed text only, which the parser
-// refuses anyway.
-std::size_t nesting_depth(std::string_view text) {
-  std::size_t depth = 0;
-  std::size_t deepest = 0;
+// What would make parsing unsafe or slow: nesting (the parser recurses) and keys of one object (an
+// ordered object looks each new key up among the old ones). Read before parsing; wrong on malformed
+// text only, which the parser refuses anyway.
+Status check_shape(std::string_view text) {
+  std::vector<std::size_t> keys;  // of each open bracket
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -27,12 +28,16 @@ std::size_t nesting_depth(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
+      keys.push_back(0);
+      if (keys.size() > limits::kJsonDepth)
+        return fail(Code::invalid, fmt::format("the JSON is nested deeper than {} levels", limits::kJsonDepth));
+    } else if ((c == '}' || c == ']') && !keys.empty()) {
+      keys.pop_back();
+    } else if (c == ':' && !keys.empty() && ++keys.back() > limits::kJsonObjectKeys) {
+      return fail(Code::invalid, fmt::format("a JSON object has more than {} keys", limits::kJsonObjectKeys));
     }
   }
-  return deepest;
+  return {};
 }
 
 std::string position(std::string_view text, std::size_t byte) {
@@ -46,8 +51,7 @@ std::string position(std::string_view text, std::size_t byte) {
 }  // namespace
 
 Result<Json> parse_json(std::string_view text) {
-  if (nesting_depth(text) > limits::kJsonDepth)
-    return fail(Code::invalid, fmt::format("the JSON is nested deeper than {} levels", limits::kJsonDepth));
+  TRY_OK(check_shape(text));
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& e) {

@@ -15,7 +15,8 @@ namespace kvern {
 using Json = nlohmann::ordered_json;
 
 // Parses a whole document. Code::invalid with line and column on a syntax error, invalid UTF-8 or
-// nesting deeper than limits::kJsonDepth (checked before parsing, so the stack is safe).
+// nesting deeper than limits::kJsonDepth or an object of more than limits::kJsonObjectKeys keys (both
+// checked before parsing, so the stack is safe and the time linear).
 Result<Json> parse_json(std::string_view text);
 
 // Compact text; bytes that are not UTF-8 become U+FFFD, so it never throws.

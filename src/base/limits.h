@@ -8,7 +8,7 @@ namespace kvern::limits {
 
 // HTTP
 inline constexpr std::size_t kHeaderBytes = 64 * 1024;
-inline constexpr std::size_t kBodyBytes = 64 * 1024 * 1024;
+inline constexpr std::size_t kBodyBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kTargetBytes = 8 * 1024;
 inline constexpr std::size_t kConnections = 4096;
 inline constexpr int kHeaderTimeout_ms = 10'000;    // from the first byte of a request to its last header
@@ -21,6 +21,7 @@ inline constexpr int kDrainTimeout_ms = 30'000;     // SIGTERM: running requests
 
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;
+inline constexpr std::size_t kJsonObjectKeys = 1024;
 inline constexpr std::size_t kMessages = 16'384;
 inline constexpr std::size_t kContentParts = 4'096;  // of one message
 inline constexpr std::size_t kTools = 1'024;

@@ -85,7 +85,8 @@ class Writer {
 
 }  // namespace
 
-std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools, const Dialect& dialect) {
+std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools,
+                                   const Dialect& dialect) {
   std::vector<Message> result;
   bool in_results = false;
   for (const Message& message : messages) {

@@ -16,7 +16,8 @@ namespace kvern::chat {
 
 // Messages a template without tools understands: tools described in the first system message,
 // calls as the text a model of this dialect writes, results as a user's turn.
-std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools, const Dialect& dialect);
+std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools,
+                                   const Dialect& dialect);
 
 enum class Strictness {
   as_sent,

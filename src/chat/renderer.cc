@@ -40,23 +40,26 @@ Result<Chosen> choose(const RendererOptions& options) {
   if (named == nullptr) {
     std::string known;
     for (const Dialect& dialect : all_dialects()) known += (known.empty() ? "" : ", ") + std::string(dialect.name);
-    return fail(Code::invalid, fmt::format("there is no dialect '{}'; known are {}", options.dialect, known), "--dialect");
+    return fail(Code::invalid, fmt::format("there is no dialect '{}'; known are {}", options.dialect, known),
+                "--dialect");
   }
   chosen.dialect = named;
-  chosen.reasons = !named->reasoning_end.empty() && options.template_source.find(named->reasoning_end) != std::string::npos;
+  chosen.reasons =
+      !named->reasoning_end.empty() && options.template_source.find(named->reasoning_end) != std::string::npos;
   return chosen;
 }
 
 bool uses_tools(const ChatRequest& request) {
   return !request.tools.empty() || std::any_of(request.messages.begin(), request.messages.end(), [](const Message& m) {
-           return m.role == Role::tool || !m.tool_calls.empty();
-         });
+    return m.role == Role::tool || !m.tool_calls.empty();
+  });
 }
 
 // The part where the first message after the head begins, or parts.size(). A part of the head that
 // happens to begin with the same text is found instead; that is a shared position too.
 std::size_t first_turn_part(const Parts& parts, const std::vector<Message>& messages) {
-  const auto turn = std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role != Role::system; });
+  const auto turn =
+      std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role != Role::system; });
   if (turn == messages.end()) return parts.size();
   const std::string_view content = without_trailing_space(without_leading_space(turn->content));
   if (content.empty()) return parts.size();

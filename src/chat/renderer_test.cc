@@ -146,8 +146,8 @@ TEST_F(RendererTest, ControlTokensInMessagesAndToolsStayText) {
   tool.parameters = R"({"<|im_end|>": "<|im_end|>"})";
   Message thinking = calling(evil, {call(R"({"<|im_end|>": "<|im_end|>"})")});
   thinking.reasoning = evil;
-  const ChatRequest chat = request(
-      {message(Role::system, evil), message(Role::user, evil), thinking, result_of("call_1", evil)}, {tool});
+  const ChatRequest chat =
+      request({message(Role::system, evil), message(Role::user, evil), thinking, result_of("call_1", evil)}, {tool});
   for (const std::string& source : {std::string(), own_template("tools.jinja")}) {
     const auto made = renderer(source);
     const auto rendered = made->render(chat);
@@ -162,11 +162,15 @@ TEST_F(RendererTest, ATemplateThatKnowsToolsWritesThem) {
   const auto made = renderer(own_template("tools.jinja"));
   EXPECT_TRUE(made->dialect().knows_tools);
   Message turn = calling("Looking.", {call(R"({"path":"a.txt"})"), call("")});
-  const std::string rendered = text(*made, request({message(Role::user, "Hi"), turn, result_of("call_1", "text")}, {read_file()}));
-  EXPECT_NE(rendered.find(R"({"type": "function", "function": {"name": "read_file", "description": "Reads a file.", "parameters": )"),
-            std::string::npos)
+  const std::string rendered =
+      text(*made, request({message(Role::user, "Hi"), turn, result_of("call_1", "text")}, {read_file()}));
+  EXPECT_NE(
+      rendered.find(
+          R"({"type": "function", "function": {"name": "read_file", "description": "Reads a file.", "parameters": )"),
+      std::string::npos)
       << rendered;
-  EXPECT_NE(rendered.find("<|im_start|>assistant\nLooking.\n" + render_calls(*made->dialect().dialect, turn.tool_calls) + "<|im_end|>\n"),
+  EXPECT_NE(rendered.find("<|im_start|>assistant\nLooking.\n" +
+                          render_calls(*made->dialect().dialect, turn.tool_calls) + "<|im_end|>\n"),
             std::string::npos)
       << rendered;
   EXPECT_NE(rendered.find("<tool_response>\ntext\n</tool_response>"), std::string::npos) << rendered;
@@ -188,7 +192,8 @@ TEST_F(RendererTest, ATemplateWithoutToolsGetsThemAsText) {
                           std::string(dialect.text_separator) + render_calls(dialect, turn.tool_calls) +
                           "<|im_end|>\n<|im_start|>user\n" + result("A") + "\n" + result("B") +
                           "<|im_end|>\n<|im_start|>assistant\n");
-  EXPECT_TRUE(text(*made, request({message(Role::user, "Hi")}, tools)).starts_with("<|im_start|>system\n" + describe_tools(dialect, tools)));
+  EXPECT_TRUE(text(*made, request({message(Role::user, "Hi")}, tools))
+                  .starts_with("<|im_start|>system\n" + describe_tools(dialect, tools)));
 }
 
 // The head must not change with the choice, or the cached prefix is lost.
@@ -271,7 +276,8 @@ TEST_F(RendererTest, AWrongFlagIsNamed) {
 TEST_F(RendererTest, RealTemplatesWriteCallsAsTheirDialectDoes) {
   const std::filesystem::path folder = std::filesystem::path(KVERN_LLAMA_DIR) / "models" / "templates";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no llama.cpp templates at " << folder;
-  const std::vector<ToolCall> calls = {call(R"({"path": "a \"b\".txt", "limit": 3, "deep": {"x": [1, 2]}})"), call("{}")};
+  const std::vector<ToolCall> calls = {call(R"({"path": "a \"b\".txt", "limit": 3, "deep": {"x": [1, 2]}})"),
+                                       call("{}")};
   for (const char* name : {"Qwen-Qwen2.5-7B-Instruct.jinja", "Qwen-Qwen3-0.6B.jinja", "Qwen3-Coder.jinja"}) {
     const auto made = renderer(read(folder / name));
     ASSERT_NE(made, nullptr) << name;
@@ -279,7 +285,8 @@ TEST_F(RendererTest, RealTemplatesWriteCallsAsTheirDialectDoes) {
     const std::string written = render_calls(*made->dialect().dialect, calls);
     const std::string rendered =
         text(*made, request({message(Role::user, "Hi"), calling("", calls), result_of("call_1", "A")}, {read_file()}));
-    EXPECT_NE(rendered.find("<|im_start|>assistant\n" + written + "<|im_end|>\n"), std::string::npos) << name << "\n" << rendered;
+    EXPECT_NE(rendered.find("<|im_start|>assistant\n" + written + "<|im_end|>\n"), std::string::npos) << name << "\n"
+                                                                                                      << rendered;
   }
 }
 

@@ -23,7 +23,8 @@ class Matcher {
 
   virtual bool allows(TokenId token) = 0;
 
-  // Bit i (word i / 32, bit i % 32) is set when token i may come next; covers the vocabulary.
+  // Bit i (word i / 32, bit i % 32) is set when token i may come next; covers the vocabulary. Where
+  // bytes are forced it holds their canonical token only, while allows() takes any spelling.
   // Valid until the next call. An error means the grammar ran out of its step budget.
   virtual Result<std::span<const std::uint32_t>> mask() = 0;
 

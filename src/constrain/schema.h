@@ -26,6 +26,7 @@ struct FittedSchema {
 // Fits a schema. Strict first; what llguidance cannot express is relaxed (lenient), and a schema it
 // cannot compile at all becomes "any JSON object". Code::invalid when it is no JSON Schema (not
 // JSON, not an object or boolean, or refused by the schema compiler). Results are kept by content hash.
+// The compiler comes from Compiler::create and must outlive the fitter. Thread: any.
 class SchemaFitter {
  public:
   static std::unique_ptr<SchemaFitter> create(Compiler& compiler);

@@ -198,7 +198,7 @@ TEST_F(Schemas, HostileSchemasAreRefusedOrRelaxed) {
   EXPECT_EQ(error(std::string(limits::kToolSchemaBytes + 1, ' ')).code, Code::too_large);
   EXPECT_THAT(error(repeated(R"({"items":)", 5000) + "{}" + repeated("}", 5000)).message, HasSubstr("nested"));
   EXPECT_THAT(error(repeated(R"({"items":)", 130) + "{}" + repeated("}", 130)).message, HasSubstr("nested"));
-  EXPECT_THAT(error(chain(10'000, "{}")).message, HasSubstr("$ref"));
+  EXPECT_THAT(error(chain(10'000, "{}")).message, HasSubstr("keys"));
   EXPECT_THAT(error(chain(40, R"({{"allOf": [{0}, {0}]}})")).message, HasSubstr("combines"));
   EXPECT_THAT(error(chain(40, R"({{"anyOf": [{0}, {{"not": {0}}}]}})")).message, HasSubstr("combines"));
 
@@ -210,7 +210,7 @@ TEST_F(Schemas, HostileSchemasAreRefusedOrRelaxed) {
 }
 
 TEST_F(Schemas, LargeButHonestSchemasAreTakenInFull) {
-  EXPECT_THAT(relaxed(chain(500, "{}")), IsEmpty());
+  EXPECT_THAT(relaxed(chain(1'000, "{}")), IsEmpty());
   EXPECT_THAT(relaxed(chain(500, R"({{"type": "object", "properties": {{"a": {}}}}})")), IsEmpty());
   EXPECT_THAT(relaxed(R"({"type": "string", "minLength": 1000, "maxLength": 100000000})"), IsEmpty());
   EXPECT_THAT(relaxed(R"({"type": "array", "minItems": 3, "maxItems": 100000000, "items": {"type": "object"}})"), IsEmpty());

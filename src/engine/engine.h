@@ -38,7 +38,7 @@ struct Info {
   std::int32_t sequences = 0;       // ids 0..sequences-1
   std::int32_t batch = 0;           // most tokens of one decode call
   StateKind state = StateKind::attention;
-  std::size_t bytes_per_token = 0;  // of saved KV
+  std::size_t bytes_per_token = 0;  // of saved KV; 0 when there are no rows to save
   std::uint64_t parameters = 0;
   std::uint64_t model_bytes = 0;
   // Everything that changes KV bytes, one fact each; the cache hashes them into its fingerprint.

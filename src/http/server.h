@@ -44,7 +44,7 @@ class Exchange {
   // 200 text/event-stream. Until finish(), a comment line is sent whenever nothing else was for
   // limits::kPingInterval_ms, so that clients and proxies see life.
   virtual void start_stream(Headers extra = {}) = 0;
-  virtual void write(std::string bytes) = 0;  // framed by sse.h
+  virtual void write(std::string bytes) = 0;  // whole events framed by sse.h: a ping may follow any
   virtual void finish() = 0;
 
   // Bytes given to write() and not yet taken by the socket. A producer pauses above

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from schemas import REQUESTS, TOOLS
-from server import chat_body, joined
+from server import chat_body, joined, wait_until
 
 pytestmark = pytest.mark.model
 
@@ -84,7 +84,7 @@ def test_a_mixed_load_leaves_a_healthy_server(serve_model, remark):
     finished, left = sum(c.finished for c in clients), sum(c.left for c in clients)
     remark(f"mixed load: {finished} answers, {left} clients that left, {len(server.log('request', finish='cancelled'))} cancelled")
     assert finished > 8 and left > 8
-    assert server.open_files() <= files
+    wait_until(lambda: server.open_files() <= files, 2, "all sockets closed")
     after = server.chat("What is the capital of France?", max_tokens=20)
     assert after["choices"][0]["message"]["content"] and before["choices"][0]["message"]["content"]
     [pieces] = joined(server.stream(REQUESTS["get_weather"], tools=TOOLS[4:8], tool_choice="required", max_tokens=50))

@@ -1,6 +1,7 @@
 """Bad input gets an answer that says what is wrong where, and the server lives."""
 
 import json
+import re
 import socket
 
 import openai
@@ -235,8 +236,7 @@ def test_a_chunked_body_without_end_is_cut_off(server):
 def test_a_connection_goes_on_after_a_refused_request(server):
     good = post(json.dumps(chat_body("Hi")).encode(), "Connection: close")
     answer = exchange(server, post(b"{") + post(b"[]") + good)
-    statuses = [line.split()[1] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1")]
-    assert statuses == [b"400", b"400", b"200"]
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"400", b"400", b"200"]
 
 
 def test_a_request_may_arrive_byte_by_byte_and_chunked(server):

@@ -67,7 +67,8 @@ Chosen choose_dialect(std::string_view template_source);
 //   automatic: free text, and any number of calls (one when !parallel) that are always valid;
 //   required:  optional reasoning (when `reasons`), then at least one call, at once;
 //   named:     the same with that tool only, exactly one call;
-//   json_schema / json_object: optional reasoning, then exactly that value, no calls.
+//   json_schema / json_object: optional reasoning, then exactly that value; with tools and automatic
+//   choice that value or calls; a required call goes before the format.
 // Separators and whitespace are the record's. Control tokens that are markers are named by id.
 Result<ConstraintSpec> write_constraint(const Dialect& dialect, bool reasons, bool in_reasoning,
                                         const ChatRequest& request, const Vocab& vocab,

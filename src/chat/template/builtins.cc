@@ -35,7 +35,8 @@ void check_arguments(const std::string& name, const func_args& args) {
     state.work_on(arg);
     if (prints) size += state.text_size(arg);
     const std::int64_t number = as_integer(arg);
-    if (number > kIntegerMax || number < -kIntegerMax) throw TemplateError{"a number given to '" + name + "' is too large"};
+    if (number > kIntegerMax || number < -kIntegerMax)
+      throw TemplateError{"a number given to '" + name + "' is too large"};
     if (name == "indent" && (number > kIndentMax || number < 0))
       throw TemplateError{"'indent' takes a width from 0 to 64"};
     if (tests && is_val<jinja::value_string>(arg) && arg->val_str.str() == "divisibleby")

@@ -1,17 +1,10 @@
 // llama.cpp's Jinja engine, as the files of this folder see it.
 #pragma once
 
-// Its numbers are cast from double without looking; the result is unspecified, never a trap.
-#ifdef __clang__
-#pragma clang attribute push(__attribute__((no_sanitize("float-cast-overflow"))), apply_to = function)
-#endif
 #include <jinja/lexer.h>
 #include <jinja/parser.h>
 #include <jinja/runtime.h>
 #include <jinja/value.h>
-#ifdef __clang__
-#pragma clang attribute pop
-#endif
 
 namespace kvern::chat {
 

@@ -97,8 +97,8 @@ std::string filter_name(const std::string& name) {
 }
 
 bool takes_text(std::string_view filter) {
-  return filter == "capitalize" || filter == "lower" || filter == "replace" || filter == "strip" ||
-         filter == "title" || filter == "upper" || filter == "wordcount";
+  return filter == "capitalize" || filter == "lower" || filter == "replace" || filter == "strip" || filter == "title" ||
+         filter == "upper" || filter == "wordcount";
 }
 
 }  // namespace
@@ -196,7 +196,8 @@ value apply_filter(jinja::context& context, const jinja::statement_ptr& filter, 
   const auto* id = cast_stmt<jinja::identifier>(call != nullptr ? call->callee : filter);
   if (id == nullptr) throw std::runtime_error("Invalid filter expression");
   const std::string name = filter_name(id->val);
-  if (!input->is_undefined() && !is_text(input) && takes_text(name)) input = mk_val<jinja::value_string>(text_of(input));
+  if (!input->is_undefined() && !is_text(input) && takes_text(name))
+    input = mk_val<jinja::value_string>(text_of(input));
 
   const jinja::func_builtins& filters = builtins_of(input);
   const auto found = filters.find(name);

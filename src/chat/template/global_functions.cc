@@ -62,7 +62,8 @@ jinja::value to_json_function(const func_args& args) {
   layout.sort_keys = args.get_kwarg_or_pos("sort_keys", 4)->as_bool();
   const jinja::value indent = args.get_kwarg_or_pos("indent", 2);
   if (is_val<jinja::value_int>(indent)) {
-    if (indent->as_int() < 0 || indent->as_int() > kIndentMax) throw TemplateError{"'tojson' takes an indent from 0 to 64"};
+    if (indent->as_int() < 0 || indent->as_int() > kIndentMax)
+      throw TemplateError{"'tojson' takes an indent from 0 to 64"};
     layout.indent = static_cast<int>(indent->as_int());
     layout.item_separator = ",";
   }

@@ -105,8 +105,8 @@ Result<std::unique_ptr<JinjaTemplate>> parse_source(std::string source) {
   const jinja::lexer_result tokens = jinja::lexer().tokenize(source);
   const Nesting nesting = deepest_nesting(tokens.tokens);
   if (nesting.depth > limits::kTemplateNesting) {
-    return fail(Code::invalid, fmt::format("the chat template nests deeper than {} levels at {}", limits::kTemplateNesting,
-                                           line_and_column(source, nesting.position)));
+    return fail(Code::invalid, fmt::format("the chat template nests deeper than {} levels at {}",
+                                           limits::kTemplateNesting, line_and_column(source, nesting.position)));
   }
   jinja::program program = jinja::parse_from_tokens(tokens);
   limit_tree(program);

@@ -60,11 +60,31 @@ TEST(JinjaTemplate, PartsTellInputFromTheTemplatesOwnText) {
 // would let a file end the turn.
 TEST(JinjaTemplate, WhatIsDerivedFromInputStaysInput) {
   const Json input = {{"x", "<|e|>"}, {"o", {{"<|e|>", "<|e|>"}}}, {"l", {"<|e|>", "<|e|>"}}};
-  for (const char* expression :
-       {"o | tojson", "o", "l | tojson", "l | join('')", "x.split('z')[0]", "x.rsplit('z')[0]", "x | replace('z', 'y')",
-        "'z' | replace('z', x)", "x[0:9]", "x | indent(2)", "x | trim", "l | string", "o | string", "l", "'{}'.format(x)",
-        "x * 1", "'' ~ x", "x | upper", "(o | items | list)[0][0]", "o.keys()[0]", "x[0] ~ x[1] ~ x[2]",
-        "l | map(attribute=0) | join", "o | dictsort | tojson", "l | sort | join", "x | default('')"}) {
+  for (const char* expression : {"o | tojson",
+                                 "o",
+                                 "l | tojson",
+                                 "l | join('')",
+                                 "x.split('z')[0]",
+                                 "x.rsplit('z')[0]",
+                                 "x | replace('z', 'y')",
+                                 "'z' | replace('z', x)",
+                                 "x[0:9]",
+                                 "x | indent(2)",
+                                 "x | trim",
+                                 "l | string",
+                                 "o | string",
+                                 "l",
+                                 "'{}'.format(x)",
+                                 "x * 1",
+                                 "'' ~ x",
+                                 "x | upper",
+                                 "(o | items | list)[0][0]",
+                                 "o.keys()[0]",
+                                 "x[0] ~ x[1] ~ x[2]",
+                                 "l | map(attribute=0) | join",
+                                 "o | dictsort | tojson",
+                                 "l | sort | join",
+                                 "x | default('')"}) {
     const auto parts = render("{{ " + std::string(expression) + " }}", input);
     ASSERT_TRUE(parts) << expression << ": " << parts.error().message;
     for (const RenderedPart& part : *parts) {
@@ -101,11 +121,13 @@ TEST(JinjaTemplate, LoopsAssignmentsAndMethodsWorkAsInJinja) {
   EXPECT_EQ(text("{% for i in l if i > 1 %}{{ i }}{% else %}none{% endfor %}", input), "32");
   EXPECT_EQ(text("{% for i in [] %}{% else %}none{% endfor %}", input), "none");
   EXPECT_EQ(text("{% for i in l %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% endfor %}", input), "32");
-  EXPECT_EQ(text("{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}", input), "6");
+  EXPECT_EQ(text("{% set ns = namespace(n=0) %}{% for i in l %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}", input),
+            "6");
   EXPECT_EQ(text("{% set a, b = 'x y'.split() %}{{ b ~ a }}", input), "yx");
   EXPECT_EQ(text("{{ l | sort | tojson }}{{ l[::-1] | tojson }}{{ l[-1] }}", input), "[1, 2, 3][2, 1, 3]2");
   EXPECT_EQ(text("{% set r = [] %}{% set _ = r.append(1) %}{{ r | tojson }}", input), "[1]");
-  EXPECT_EQ(text("{{ 'a,b,c'.rsplit(',', 1) | tojson }}{{ ' a  b '.split() | tojson }}"), "[\"a,b\", \"c\"][\"a\", \"b\"]");
+  EXPECT_EQ(text("{{ 'a,b,c'.rsplit(',', 1) | tojson }}{{ ' a  b '.split() | tojson }}"),
+            "[\"a,b\", \"c\"][\"a\", \"b\"]");
   EXPECT_EQ(text("{{ 'a\n\nb' | indent(2) }}"), "a\n\n  b");
   EXPECT_EQ(text("{{ range(2, 8, 3) | tojson }}{{ 0.1 }}{{ 1 is divisibleby(1) }}"), "[2, 5]0.1True");
 }
@@ -119,8 +141,9 @@ TEST(JinjaTemplate, ARaisedExceptionIsTheTemplatesOwnWords) {
 
 TEST(JinjaTemplate, ErrorsSayWhere) {
   EXPECT_NE(text("a\n  {{ 'x' | nonsense }}").find("line 2"), std::string::npos) << text("a\n  {{ 'x' | nonsense }}");
-  for (const char* source : {"{% if x %}", "{{ x", "{% for 1 in x %}{% endfor %}", "{{ x | 5 }}", "{% endif %}", "{{ ) }}",
-                             "{% nonsense %}", "{{ 'a }}", "{# x", "{%", "{{ a[ }}", "{{ 99999999999999999999 }}"}) {
+  for (const char* source :
+       {"{% if x %}", "{{ x", "{% for 1 in x %}{% endfor %}", "{{ x | 5 }}", "{% endif %}", "{{ ) }}", "{% nonsense %}",
+        "{{ 'a }}", "{# x", "{%", "{{ a[ }}", "{{ 99999999999999999999 }}"}) {
     EXPECT_TRUE(is_invalid(source, {{"x", {1}}})) << source;
   }
 }
@@ -130,11 +153,13 @@ TEST(JinjaTemplate, DeepSourceIsAnErrorNotACrash) {
   for (const char* piece : {"(", "[", "{", "not ", "-", "- -", "x[", "f(", "x if ", "[[", "{1:"}) {
     EXPECT_TRUE(is_invalid("{{ " + repeated(piece, kDeep) + " }}")) << piece;
   }
-  for (const char* piece : {".b", "|trim", " ~ x", " and x", " or x", "()", "[0]", " if x else x", " is x", " == x", " in x"}) {
+  for (const char* piece :
+       {".b", "|trim", " ~ x", " and x", " or x", "()", "[0]", " if x else x", " is x", " == x", " in x"}) {
     EXPECT_TRUE(is_invalid("{{ x" + repeated(piece, kDeep) + " }}")) << piece;
   }
-  for (const char* piece : {"{% if x %}", "{% for x in y %}", "{% macro f() %}", "{% set x %}", "{% filter trim %}", "{% call f() %}",
-                            "{% if x %}{% generation %}{% endgeneration %}", "{% if x %}{% else %}"}) {
+  for (const char* piece :
+       {"{% if x %}", "{% for x in y %}", "{% macro f() %}", "{% set x %}", "{% filter trim %}", "{% call f() %}",
+        "{% if x %}{% generation %}{% endgeneration %}", "{% if x %}{% else %}"}) {
     EXPECT_TRUE(is_invalid(repeated(piece, kDeep / 2))) << piece;
   }
   EXPECT_TRUE(is_invalid("{% if x %}" + repeated("{% elif x %}", kDeep / 2) + "{% endif %}"));
@@ -154,7 +179,8 @@ TEST(JinjaTemplate, EndlessRecursionIsAnError) {
            "{% macro f(x=f()) %}{% endmacro %}{{ f() }}",
            "{% macro f(x) %}{{ x }}{% endmacro %}{% macro g() %}{{ f(f(g())) }}{% endmacro %}{{ g() }}",
            "{% macro f() %}{% call f() %}{% endcall %}{% endmacro %}{{ f() }}",
-           "{% macro f() %}{{ caller() }}{% endmacro %}{% macro g() %}{% call f() %}{{ g() }}{% endcall %}{% endmacro %}{{ g() }}",
+           "{% macro f() %}{{ caller() }}{% endmacro %}{% macro g() %}{% call f() %}{{ g() }}{% endcall %}{% endmacro "
+           "%}{{ g() }}",
            "{% macro f() %}{% for x in [1] %}{{ f() }}{% endfor %}{% endmacro %}{{ f() }}",
            "{% macro f() %}{% set x = f() %}{% endmacro %}{{ f() }}",
            "{% macro f() %}{% if f() %}{% endif %}{% endmacro %}{{ f() }}",
@@ -173,7 +199,7 @@ TEST(JinjaTemplate, EndlessLoopsAndHugeOutputAreErrors) {
            std::string("{{ range(1000000000) | length }}"),
            std::string("{{ 'x' * 1000000000 }}"),
            std::string("{{ 1000000000000 * 'x' }}"),
-           std::string("{{ '' * 9000000000000000000 }}"),
+           std::string("{{ '' * 9000000000000000 }}"),
            doubled + "{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
            doubled + "{% set ns.x = ns.x + ns.x %}{% endfor %}",
            doubled + "{% set ns.x = ns.x | replace('x', 'xx') %}{% endfor %}",
@@ -185,7 +211,9 @@ TEST(JinjaTemplate, EndlessLoopsAndHugeOutputAreErrors) {
            doubled + "{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
            std::string("{{ 'x' | indent(1000000000) }}"),
            std::string("{{ [1] | tojson(indent=1000000000) }}"),
+           std::string("{{ 'abc'[0:2:9007199254740992] }}"),
            std::string("{{ 'abc'[0:2:9223372036854775807] }}"),
+           doubled + "{% set _ = ns.x.split('') %}{% endfor %}",
        }) {
     EXPECT_TRUE(is_invalid(source)) << source;
   }
@@ -203,9 +231,11 @@ TEST(JinjaTemplate, ValuesCannotContainThemselvesOrNestWithoutBound) {
            "{% set ns = namespace(x=1) %}" + loop + "{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
            "{% set ns = namespace(x=1) %}" + loop + "{% set ns.x = {'a': ns.x} %}{% endfor %}{{ ns.x | tojson }}",
            "{% set ns = namespace(c=namespace(a=1)) %}" + loop +
-               "{% set n = namespace(a=1) %}{% set ns.first = ns.first or n %}{% set c = ns.c %}{% set c.next = n %}{% set ns.c = n "
+               "{% set n = namespace(a=1) %}{% set ns.first = ns.first or n %}{% set c = ns.c %}{% set c.next = n %}{% "
+               "set ns.c = n "
                "%}{% endfor %}{{ ns | tojson }}",
-           std::string("{% macro f(x, n) %}{% if n > 0 %}{{ f([[[[x]]]], n - 1) }}{% else %}{{ x }}{% endif %}{% endmacro %}{{ f(1, 500) }}"),
+           std::string("{% macro f(x, n) %}{% if n > 0 %}{{ f([[[[x]]]], n - 1) }}{% else %}{{ x }}{% endif %}{% "
+                       "endmacro %}{{ f(1, 500) }}"),
            std::string("{% set _ = input.append(1) %}{{ input }}"),
            std::string("{% set _ = input.pop() %}{{ input }}"),
        }) {
@@ -215,12 +245,14 @@ TEST(JinjaTemplate, ValuesCannotContainThemselvesOrNestWithoutBound) {
 
 TEST(JinjaTemplate, ArithmeticAndOrderOfStrangeValuesAreErrors) {
   for (const char* source :
-       {"{{ 5 is divisibleby(0) }}", "{{ 5 % 0 }}", "{{ 5 / 0 }}", "{{ ['a', 1, 'b', 2] | sort }}", "{{ test_is_divisibleby(5, 0) }}",
-        "{{ [{'a': 1}] | selectattr('a', 'divisibleby', 0) }}", "{{ ['nan' | float, 1.0] | sort }}",
-        "{{ {} < {} }}", "{{ x['append'] }}{{ 'a'['b']() }}"}) {
+       {"{{ 5 is divisibleby(0) }}", "{{ 5 % 0 }}", "{{ 5 / 0 }}", "{{ ['a', 1, 'b', 2] | sort }}",
+        "{{ test_is_divisibleby(5, 0) }}", "{{ [{'a': 1}] | selectattr('a', 'divisibleby', 0) }}",
+        "{{ ['nan' | float, 1.0] | sort }}", "{{ {} < {} }}", "{{ x['append'] }}{{ 'a'['b']() }}"}) {
     EXPECT_TRUE(is_invalid(source)) << source << " " << text(source);
   }
-  EXPECT_EQ(text("{% set l = [[1, 2], [3, 4]] %}{% for a, b in l %}{% set _ = l[1].pop() %}{{ a }}{% endfor %}").find("error"), 0U);
+  EXPECT_EQ(text("{% set l = [[1, 2], [3, 4]] %}{% for a, b in l %}{% set _ = l[1].pop() %}{{ a }}{% endfor %}")
+                .find("error"),
+            0U);
 }
 
 TEST(JinjaTemplate, InputDeeperThanATemplateMayNestIsStillPrinted) {
@@ -233,17 +265,20 @@ TEST(JinjaTemplate, InputDeeperThanATemplateMayNestIsStillPrinted) {
 // Lengths of real conversations: nothing here may be near a limit.
 TEST(JinjaTemplate, ALongConversationRenders) {
   Json messages = Json::array();
-  for (std::size_t i = 0; i < limits::kMessages; ++i) messages.push_back({{"role", "user"}, {"content", std::string(200, 'x')}});
-  const std::string rendered =
-      text("{% set ns = namespace(last=0) %}{% for m in messages[::-1] %}{% if m.content.startswith('y') %}{% set ns.last = loop.index "
-           "%}{% endif %}{% endfor %}{% for m in messages %}{% set c = m.content | trim %}<{{ m.role }}>{{ c }}{% endfor %}",
-           {{"messages", messages}});
+  for (std::size_t i = 0; i < limits::kMessages; ++i)
+    messages.push_back({{"role", "user"}, {"content", std::string(200, 'x')}});
+  const std::string rendered = text(
+      "{% set ns = namespace(last=0) %}{% for m in messages[::-1] %}{% if m.content.startswith('y') %}{% set ns.last = "
+      "loop.index "
+      "%}{% endif %}{% endfor %}{% for m in messages %}{% set c = m.content | trim %}<{{ m.role }}>{{ c }}{% endfor %}",
+      {{"messages", messages}});
   EXPECT_EQ(rendered.size(), limits::kMessages * 206);
 }
 
 TEST(JinjaTemplate, OneTemplateServesManyThreads) {
   const auto parsed = JinjaTemplate::parse(
-      "{% macro f(x) %}<{{ x }}{{ strftime_now('%') }}>{% endmacro %}{% for m in l %}{{ f(m) }}{% endfor %}{{ l | tojson }}");
+      "{% macro f(x) %}<{{ x }}{{ strftime_now('%') }}>{% endmacro %}{% for m in l %}{{ f(m) }}{% endfor %}{{ l | "
+      "tojson }}");
   ASSERT_TRUE(parsed);
   std::vector<std::string> results(4);
   {
@@ -253,7 +288,8 @@ TEST(JinjaTemplate, OneTemplateServesManyThreads) {
         for (int i = 0; i < 50; ++i) {
           const auto parts = (*parsed)->render({{"l", {"a", "b", "c"}}}, Json::object());
           result.clear();
-          if (parts) std::for_each(parts->begin(), parts->end(), [&](const RenderedPart& part) { result += part.text; });
+          if (parts)
+            std::for_each(parts->begin(), parts->end(), [&](const RenderedPart& part) { result += part.text; });
         }
       });
     }
@@ -275,8 +311,9 @@ TEST(JinjaTemplate, EveryTemplateOfTheSourceTreeIsRead) {
     std::ifstream file(entry.path());
     const auto parsed = JinjaTemplate::parse(std::string(std::istreambuf_iterator<char>(file), {}));
     ASSERT_TRUE(parsed) << entry.path() << ": " << parsed.error().message;
-    const auto parts = (*parsed)->render(
-        {{"messages", {{{"role", "user"}, {"content", "Hello"}}}}, {"add_generation_prompt", true}}, {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
+    const auto parts =
+        (*parsed)->render({{"messages", {{{"role", "user"}, {"content", "Hello"}}}}, {"add_generation_prompt", true}},
+                          {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
     EXPECT_TRUE(parts) << entry.path() << ": " << parts.error().message;
     ++count;
   }

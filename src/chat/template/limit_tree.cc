@@ -1,7 +1,11 @@
 #include "chat/template/limit_tree.h"
 
+#include <cstdint>
 #include <memory>
+#include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "chat/template/expression_nodes.h"
 #include "chat/template/statement_nodes.h"
@@ -13,6 +17,9 @@ using jinja::statement_ptr;
 using jinja::statements;
 
 constexpr std::size_t kNodesAStep = 32;
+
+// Whole numbers a double holds: the engine computes with those.
+constexpr std::int64_t kLiteralMax = std::int64_t{1} << 53;
 
 template <typename Node, typename... Args>
 void replace_by(statement_ptr& slot, Args&&... args) {
@@ -110,11 +117,18 @@ class Limiter {
     children(slot);
   }
 
+  static void check_literal(const jinja::integer_literal& literal) {
+    if (literal.val > kLiteralMax || literal.val < -kLiteralMax)
+      throw std::runtime_error("the number " + std::to_string(literal.val) + " is too large");
+  }
+
   bool leaf(statement_ptr& slot) {
     if (auto* name = cast_stmt<jinja::identifier>(slot)) {
       replace_by<NameNode>(slot, name->val);
     } else if (auto* literal = cast_stmt<jinja::string_literal>(slot)) {
       replace_by<LiteralNode>(slot, literal->val);
+    } else if (const auto* integer = cast_stmt<jinja::integer_literal>(slot)) {
+      check_literal(*integer);
     } else {
       return false;
     }

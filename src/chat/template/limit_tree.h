@@ -5,7 +5,8 @@
 
 namespace kvern::chat {
 
-// Recurses as deep as the tree, which deepest_nesting() has bounded.
+// Recurses as deep as the tree, which deepest_nesting() has bounded. Throws std::runtime_error on a
+// literal the engine cannot compute with.
 void limit_tree(jinja::program& program);
 
 }  // namespace kvern::chat

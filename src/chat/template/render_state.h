@@ -24,10 +24,10 @@ class RenderState {
 
   // All of these throw TemplateError when a limit is reached.
   void step(std::size_t steps = 1);
-  void enter();                       // a call: one step, and is there stack left?
-  void work(std::size_t bytes);       // bytes copied or searched; a kilobyte costs a step
-  void write(std::size_t bytes);      // bytes that became output
-  void check_size(std::size_t bytes); // of one string, before it is made
+  void enter();                        // a call: one step, and is there stack left?
+  void work(std::size_t bytes);        // bytes copied or searched; a kilobyte costs a step
+  void write(std::size_t bytes);       // bytes that became output
+  void check_size(std::size_t bytes);  // of one string, before it is made
   void work_on(const jinja::value& value);
   std::size_t text_size(const jinja::value& value);  // about what printing it takes
 

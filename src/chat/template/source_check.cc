@@ -97,8 +97,7 @@ class DepthMeter {
     } else if (name == "elif" && !blocks_.empty()) {
       ++blocks_.back();  // the engine nests it in the branch before
       ++blocks_total_;
-    } else if (is_one_of(name, {"endif", "endfor", "endmacro", "endcall", "endfilter", "endset"}) &&
-               !blocks_.empty()) {
+    } else if (is_one_of(name, {"endif", "endfor", "endmacro", "endcall", "endfilter", "endset"}) && !blocks_.empty()) {
       blocks_total_ -= blocks_.back();
       blocks_.pop_back();
     }

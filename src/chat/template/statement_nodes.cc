@@ -149,7 +149,8 @@ void SetNode::assign_all(const jinja::tuple_literal& names, const value& values,
   for (std::size_t i = 0; i < names.val.size(); ++i) context.set_val(name_of(names.val[i]), values->val_arr[i]);
 }
 
-void SetNode::assign_member(const jinja::member_expression& member, const value& result, jinja::context& context) const {
+void SetNode::assign_member(const jinja::member_expression& member, const value& result,
+                            jinja::context& context) const {
   if (member.computed) throw std::runtime_error("Cannot assign to computed member");
   const std::string& name = name_of(member.property);
   const value object = member.object->execute(context);

@@ -32,7 +32,8 @@ class OutputNode : public jinja::expression {
 // Stands first in the body of a macro or a call block.
 class EntryNode : public jinja::statement {
  public:
-  EntryNode(std::vector<std::string> parameters, std::size_t steps) : parameters_(std::move(parameters)), steps_(steps) {}
+  EntryNode(std::vector<std::string> parameters, std::size_t steps)
+      : parameters_(std::move(parameters)), steps_(steps) {}
   jinja::value execute_impl(jinja::context& context) const override;
 
  private:

@@ -147,7 +147,8 @@ jinja::value replace(const func_args& args) {
 jinja::value indent(const func_args& args) {
   const jinja::value width = args.get_kwarg_or_pos("width", 1);
   jinja::string margin = trusted_text("    ");
-  if (is_val<jinja::value_int>(width)) margin = trusted_text(std::string(static_cast<std::size_t>(width->as_int()), ' '));
+  if (is_val<jinja::value_int>(width))
+    margin = trusted_text(std::string(static_cast<std::size_t>(width->as_int()), ' '));
   if (is_val<jinja::value_string>(width)) margin = width->val_str;
   const bool first = args.get_kwarg_or_pos("first", 2)->as_bool();
   const bool blank = args.get_kwarg_or_pos("blank", 3)->as_bool();
