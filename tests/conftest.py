@@ -1,12 +1,15 @@
 """Fixtures for the tests that drive the real binary. KVERN_BIN names another one than build/dev/kvern."""
 
 import json
+import os
 from contextlib import ExitStack
 
 import pytest
 
 import server as servers
 from server import DidNotStart, Server
+
+THREADS = os.environ.get("KVERN_TEST_THREADS", "2")  # on a busy machine 1 is faster than 2
 
 remarks = []
 
@@ -46,7 +49,7 @@ def serve_model(kvern):
 
         def start(*flags):
             try:
-                server = Server("--threads", 2, *flags, start_timeout_s=300)
+                server = Server("--threads", THREADS, *flags, start_timeout_s=300, timeout_s=300)
             except DidNotStart as e:
                 if "could not be fetched" not in e.stderr:
                     raise

@@ -55,8 +55,9 @@ def wait_until(condition, timeout_s, what):
 class Server:
     running = []  # those not stopped yet, for the report of a failed test
 
-    def __init__(self, *flags, model=None, unix_socket=None, start_timeout_s=60, log_format="json", **extra):
+    def __init__(self, *flags, model=None, unix_socket=None, start_timeout_s=60, timeout_s=60, log_format="json", **extra):
         self.unix_socket = unix_socket
+        self.timeout_s = timeout_s  # of one answer
         where = ["--unix-socket", unix_socket] if unix_socket else ["--port", "0"]
         command = [BINARY, "serve", *where, "--log-format", log_format, *(["--model", model] if model else []), *flags]
         self.lines = []
@@ -90,11 +91,11 @@ class Server:
 
     def client(self, **options):
         transport = httpx.HTTPTransport(uds=str(self.unix_socket)) if self.unix_socket else None
-        return httpx.Client(base_url=self.base_url, transport=transport, timeout=options.pop("timeout", 60), **options)
+        return httpx.Client(base_url=self.base_url, transport=transport, timeout=self.timeout_s, **options)
 
     def openai(self, api_key="none", **options):
         """The official client, as it is but for retries: they would hide errors."""
-        return openai.OpenAI(base_url=f"{self.base_url}/v1", api_key=api_key, max_retries=0, timeout=60, **options)
+        return openai.OpenAI(base_url=f"{self.base_url}/v1", api_key=api_key, max_retries=0, timeout=self.timeout_s, **options)
 
     def connect(self, receive_buffer_bytes=None):
         """A bare socket."""

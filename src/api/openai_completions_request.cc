@@ -75,6 +75,8 @@ Result<CompletionRequest> parse_completion_request(std::string_view body) {
   TRY_OK(read_logprobs(fields, request.sampling.top_logprobs));
   TRY_OK(fields.flag("echo", request.echo));
   TRY_OK(refuse_suffix(fields));
+  if (request.prompts.size() * static_cast<std::size_t>(request.choices) > limits::kChoicesOfRequest)
+    return fail(Code::invalid, fmt::format("prompts times n may be at most {}", limits::kChoicesOfRequest), "n");
   return request;
 }
 

@@ -9,7 +9,7 @@ namespace kvern::api {
 
 struct WireError {
   int status = 500;
-  std::string body;  // JSON
+  std::string body;       // JSON
   int retry_after_s = 0;  // > 0: a Retry-After header
 };
 

@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
-#include <variant>
 
 #include "api/openai_chat.h"
 #include "app/answer.h"
@@ -40,11 +38,9 @@ class ChatWriter final : public TurnWriter {
     events_.clear();
     parsers_[choice]->finish(events_);
     publish(choice, std::nullopt, frames);
-    api::Choice& c = choices_[choice];
-    c.reason = ending.reason;
-    if (ending.reason == FinishReason::stop && !c.tool_calls.empty()) c.reason = FinishReason::tool_calls;
+    choices_[choice].reason = ending.reason;
     if (streamed_ && ending.reason != FinishReason::failed)
-      encoder_.ending(static_cast<std::int32_t>(choice), c.reason, frames);
+      encoder_.ending(static_cast<std::int32_t>(choice), ending.reason, frames);
   }
 
   void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
@@ -53,15 +49,10 @@ class ChatWriter final : public TurnWriter {
 
  private:
   void publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs, std::vector<api::Frame>& frames) {
-    api::Choice& c = choices_[choice];
     if (!streamed_) {
-      for (const Event& event : events_) api::collect(c, event);
-      if (logprobs) c.logprobs.push_back(*logprobs);
+      for (const Event& event : events_) api::collect(choices_[choice], event);
+      if (logprobs) choices_[choice].logprobs.push_back(*logprobs);
       return;
-    }
-    // Streamed text is not kept; whether there were calls decides the finish reason.
-    for (const Event& event : events_) {
-      if (std::holds_alternative<CallStartEvent>(event)) c.tool_calls.emplace_back();
     }
     if (events_.empty() && !logprobs) return;
     const std::span<const StepLogprobs> some(logprobs ? &*logprobs : nullptr, logprobs ? 1 : 0);
@@ -76,20 +67,6 @@ class ChatWriter final : public TurnWriter {
   std::vector<api::Choice> choices_;
   std::vector<Event> events_;
 };
-
-// Control tokens whose names the dialect's parser must see.
-std::vector<TokenId> markers(const chat::Dialect& dialect, const Vocab& vocab) {
-  std::vector<TokenId> tokens;
-  for (const std::string_view text : {dialect.trigger, dialect.call_begin, dialect.call_end, dialect.reasoning_begin,
-                                      dialect.reasoning_end}) {
-    std::string_view trimmed = text;
-    while (!trimmed.empty() && trimmed.back() == '\n') trimmed.remove_suffix(1);
-    while (!trimmed.empty() && trimmed.front() == '\n') trimmed.remove_prefix(1);
-    const TokenId token = trimmed.empty() ? -1 : vocab.find(trimmed);
-    if (token >= 0 && vocab.is_control(token) && !vocab.ends_generation(token)) tokens.push_back(token);
-  }
-  return tokens;
-}
 
 Status start_chat(ModelService& model, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
@@ -116,13 +93,14 @@ Status start_chat(ModelService& model, const http::Request& http_request,
     if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);  // choices differ
     one.tokens_max = request.tokens_max;
     one.stops = request.stops;
-    one.markers = markers(*chosen.dialect, model.vocab());
+    one.markers = chat::marker_tokens(*chosen.dialect, model.vocab());
     one.session = request.session;
     requests.push_back(std::move(one));
   }
   api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
   auto writer = std::make_unique<ChatWriter>(std::move(head), request, model.vocab(), std::move(parsers));
-  return std::make_shared<Turn>(exchange, std::move(writer), request.stream)->start(model.generator(), std::move(requests));
+  const TurnOptions options{request.stream, static_cast<std::size_t>(request.choices)};
+  return std::make_shared<Turn>(exchange, std::move(writer), options)->start(model.generator(), std::move(requests));
 }
 
 }  // namespace

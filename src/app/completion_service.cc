@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 
 #include "api/openai_completions.h"
@@ -118,7 +117,8 @@ Status start_completions(ModelService& model, const http::Request& http_request,
   }
   api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
   auto writer = std::make_unique<CompletionWriter>(std::move(head), request, model.vocab(), std::move(echoes));
-  return std::make_shared<Turn>(exchange, std::move(writer), request.stream)->start(model.generator(), std::move(requests));
+  const TurnOptions options{request.stream, static_cast<std::size_t>(request.choices)};
+  return std::make_shared<Turn>(exchange, std::move(writer), options)->start(model.generator(), std::move(requests));
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::string_view kFakePrefix = "fake:";
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+// However little memory seems to be left, this much KV is tried.
+constexpr std::uint64_t kKvBytesMin = kGiB / 4;
 // Idle conversations kept in device cells beside the running ones.
 constexpr std::int32_t kIdleSequences = 12;
 
@@ -29,7 +31,8 @@ std::int32_t sequences(const ServeOptions& options) {
   return std::min(wanted, static_cast<std::int32_t>(limits::kSequences));
 }
 
-Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options, const ServeHooks& hooks) {
+Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options, const ServeHooks& hooks,
+                                                    const std::stop_token& stop) {
   if (is_fake(options)) {
     engine::Overrides overrides;
     overrides.context = options.context;
@@ -42,9 +45,12 @@ Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options,
   llama.sequences = sequences(options);
   llama.threads = options.threads;
   llama.kv_type = options.kv_type;
-  llama.kv_bytes_max = available_memory_bytes() / 3;
+  if (const auto available = available_memory()) llama.kv_bytes_max = std::max(*available / 3, kKvBytesMin);
   llama.pool_factor = options.parallel > 1 ? 2 : 1;
-  llama.load_progress = hooks.load_progress;
+  llama.load_progress = [progress = hooks.load_progress, stop](float fraction) {
+    if (progress) progress(fraction);
+    return !stop.stop_requested();
+  };
   return engine::make_llama_engine(llama);
 }
 
@@ -53,7 +59,8 @@ Result<std::string> read_template(const std::string& path) {
   const auto size = std::filesystem::file_size(path, error);
   if (error) return fail(Code::invalid, fmt::format("{} cannot be read: {}", path, error.message()), "--chat-template");
   if (size > limits::kTemplateBytes)
-    return fail(Code::invalid, fmt::format("{} is larger than {} bytes", path, limits::kTemplateBytes), "--chat-template");
+    return fail(Code::invalid, fmt::format("{} is larger than {} bytes", path, limits::kTemplateBytes),
+                "--chat-template");
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
@@ -75,16 +82,18 @@ std::vector<std::string> model_names(const ServeOptions& options) {
 std::uint64_t memory_budget(const ServeOptions& options) {
   if (options.no_cache) return 0;
   if (options.cache_ram_bytes) return *options.cache_ram_bytes;
-  return std::min(8 * kGiB, available_memory_bytes() / 4);
+  const auto available = available_memory();
+  return available ? std::min(8 * kGiB, *available / 4) : kGiB;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks) {
+Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks,
+                                                           const std::stop_token& stop) {
   std::unique_ptr<ModelService> service(new ModelService);
   service->names_ = model_names(options);
   service->created_s_ = unix_time_s();
-  TRY(service->engine_, make_engine(options, hooks));
+  TRY(service->engine_, make_engine(options, hooks, stop));
   const engine::Info& info = service->engine_->info();
 
   chat::RendererOptions renderer{info.chat_template, options.dialect};
@@ -100,8 +109,8 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
 
   service->cache_ram_bytes_ = memory_budget(options);
-  service->cache_ = std::make_unique<cache::PrefixCache>(
-      *service->engine_, cache::Options{service->cache_ram_bytes_, !options.no_cache});
+  service->cache_ = std::make_unique<cache::PrefixCache>(*service->engine_,
+                                                         cache::Options{service->cache_ram_bytes_, !options.no_cache});
   schedule::SchedulerOptions scheduler;
   scheduler.parallel = options.parallel;
   service->scheduler_ = std::make_unique<schedule::Scheduler>(*service->engine_, *service->cache_, *service->compiler_,
@@ -112,11 +121,12 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
 Status ModelService::check_model(std::string_view requested) const {
   if (requested.empty() || requested == "default") return {};
   if (std::find(names_.begin(), names_.end(), requested) != names_.end()) return {};
-  return fail(Code::not_found,
-              fmt::format("model '{}' is not served here; this server has '{}'. Use that name, or start the server with "
-                          "--name '{}'.",
-                          requested, name(), requested),
-              "model");
+  return fail(
+      Code::not_found,
+      fmt::format("model '{}' is not served here; this server has '{}'. Use that name, or start the server with "
+                  "--name '{}'.",
+                  requested, name(), requested),
+      "model");
 }
 
 api::ModelCard ModelService::card() const {

@@ -23,8 +23,9 @@ namespace kvern::app {
 
 class ModelService {
  public:
-  // Loads the model: seconds. Errors name the flag.
-  static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks);
+  // Loads the model: seconds, unless stop is requested. Errors name the flag.
+  static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks,
+                                                      const std::stop_token& stop);
 
   // Serves requests until stop; then ends those still running.
   void run(const std::stop_token& stop) { scheduler_->run(stop); }

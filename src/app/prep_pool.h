@@ -11,6 +11,7 @@
 
 namespace kvern::app {
 
+// Thread: any.
 class PrepPool {
  public:
   using Job = std::function<void()>;

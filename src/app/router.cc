@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
 
 #include "api/models.h"
 #include "api/openai_chat.h"
+#include "api/wire_error.h"
 #include "app/answer.h"
 #include "app/chat_service.h"
 #include "http/auth.h"
@@ -105,36 +105,54 @@ bool path_matches(const Route& route, std::string_view path) {
   return path.starts_with(route.path) && path.size() > route.path.size();
 }
 
-// The route, or why there is none.
-Result<const Route*> find_route(const http::Request& request) {
+struct Found {
+  const Route* route = nullptr;
+  std::string_view other_method;  // the path exists with this one only
+};
+
+Found find_route(const http::Request& request) {
   const std::string_view method = request.method == "HEAD" ? std::string_view("GET") : request.method;
-  std::string others;
+  Found found;
   for (const Route& route : kRoutes) {
     if (!path_matches(route, request.path)) continue;
-    if (route.method == method) return &route;
-    others = route.method;
+    if (route.method == method) return {&route, {}};
+    found.other_method = route.method;
   }
-  if (!others.empty())
-    return fail(Code::invalid, fmt::format("{} {} does not exist; use {}", request.method, request.path, others), "method");
-  return fail(Code::not_found, fmt::format("there is no {} here; the API is under /v1, e.g. POST /v1/chat/completions",
-                                           request.path));
+  return found;
+}
+
+void answer_no_route(http::Exchange& exchange, const http::Request& request, const Found& found) {
+  if (found.other_method.empty()) {
+    return answer_error(exchange, {Code::not_found,
+                                   fmt::format("there is no {} here; the API is under /v1, e.g. POST "
+                                               "/v1/chat/completions",
+                                               request.path),
+                                   ""});
+  }
+  const std::string method(found.other_method);
+  const Error error{Code::invalid, fmt::format("{} {} does not exist; use {}", request.method, request.path, method),
+                    ""};
+  exchange.respond(405, "application/json", api::openai_error(error).body, {{"Allow", method}});
 }
 
 }  // namespace
 
 void Router::handle(http::Request request, std::shared_ptr<http::Exchange> exchange) {
-  const auto found = find_route(request);
-  if (!found) return answer_error(*exchange, found.error());
-  const Route& route = **found;
+  const Found found = find_route(request);
+  if (!found.route) return answer_no_route(*exchange, request, found);
+  const Route& route = *found.route;
   if (!route.open && !http::authorized(request, api_keys_)) {
-    return answer_error(*exchange, {Code::unauthorized,
-                                    "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""});
+    return answer_error(
+        *exchange, {Code::unauthorized, "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""});
   }
   std::shared_ptr<ModelService> loaded = model();
   if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""});
   if (!route.heavy) return route.serve(*loaded, request, exchange);
-  auto job = [serve = route.serve, loaded, request = std::move(request), exchange] { serve(*loaded, request, exchange); };
-  if (!prep_.run(std::move(job))) answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""});
+  auto job = [serve = route.serve, loaded, request = std::move(request), exchange] {
+    if (!exchange->closed()) serve(*loaded, request, exchange);
+  };
+  if (!prep_.run(std::move(job)))
+    answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""});
 }
 
 void Router::set_model(std::shared_ptr<ModelService> model) {

@@ -21,10 +21,9 @@ class Router {
 
   // The model is loaded; null again before it goes away. Thread: any.
   void set_model(std::shared_ptr<ModelService> model);
-
- private:
   std::shared_ptr<ModelService> model() const;
 
+ private:
   std::vector<std::string> api_keys_;
   PrepPool& prep_;
   mutable std::mutex mutex_;

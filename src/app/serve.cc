@@ -1,7 +1,7 @@
 #include "app/serve.h"
 
 #include <algorithm>
-#include <atomic>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -50,17 +50,16 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
       }));
 
   Status outcome;
-  std::shared_ptr<ModelService> model;
   // The engine thread: loads the model while the server already answers "loading", then schedules.
   std::jthread engine([&](const std::stop_token& stop) {
     const std::int64_t begin_us = steady_clock().now_us();
-    auto created = ModelService::create(options, hooks);
+    auto created = ModelService::create(options, hooks, stop);
     if (!created) {
-      outcome = tl::unexpected(std::move(created).error());
+      if (!stop.stop_requested()) outcome = tl::unexpected(std::move(created).error());
       server->drain(0);
       return;
     }
-    model = std::move(*created);
+    const std::shared_ptr<ModelService> model = std::move(*created);
     router.set_model(model);
     if (hooks.ready) hooks.ready(describe(*model, options, *server, steady_clock().now_us() - begin_us));
     model->run(stop);
@@ -77,7 +76,11 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
   });
   server->run();
 
+  // Nobody is left to answer: end a load or a decode in the middle, and let another signal kill.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
   engine.request_stop();
+  if (const auto model = router.model()) model->abort();
   engine.join();
   router.set_model(nullptr);
   return outcome;

@@ -9,7 +9,7 @@
 
 namespace kvern::app {
 
-// What the caller may show a person. Thread: the caller's before `ready`, any after.
+// What the caller may show a person. Called on the engine thread.
 struct ServeHooks {
   std::function<void(float fraction)> load_progress;  // 0..1 while the weights load
   struct Ready {

@@ -9,8 +9,11 @@
 
 namespace kvern::app {
 
-Turn::Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, bool streamed)
-    : exchange_(std::move(exchange)), writer_(std::move(writer)), streamed_(streamed) {}
+Turn::Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, TurnOptions options)
+    : exchange_(std::move(exchange)),
+      writer_(std::move(writer)),
+      streamed_(options.streamed),
+      choices_per_prompt_(options.choices_per_prompt) {}
 
 Turn::~Turn() { cancel(); }
 
@@ -30,7 +33,7 @@ Status Turn::start(Generator& generator, std::vector<GenerateRequest> requests) 
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (Status submitted = generator.submit(std::move(requests[i]), choices_[i].stream); !submitted) {
-      cancel();
+      for (const Choice& choice : choices_) choice.stream->cancel();  // begun_ is false: net touches nothing
       return submitted;
     }
   }
@@ -71,19 +74,30 @@ void Turn::pump_choice(std::size_t index) {
   if (ending) {
     choice.ended = true;
     writer_->ending(index, *ending, frames_);
-    if (index == 0) {
-      const auto generated = usage_.completion_tokens;
-      usage_ = ending->usage;
-      usage_.completion_tokens += generated;
-    } else {
-      usage_.completion_tokens += ending->usage.completion_tokens;
-    }
+    add_usage(index, ending->usage);
     if (ending->reason == FinishReason::failed && !failed_) {
       failed_ = true;
       error_ = ending->error;
     }
   }
   if (streamed_) send();
+}
+
+// The choices of one prompt share it: it counts once, as its first choice found it. Reasons and
+// times are the first choice's.
+void Turn::add_usage(std::size_t index, const Usage& usage) {
+  usage_.completion_tokens += usage.completion_tokens;
+  if (index % choices_per_prompt_ == 0) {
+    usage_.prompt_tokens += usage.prompt_tokens;
+    usage_.reused_device_tokens += usage.reused_device_tokens;
+    usage_.reused_memory_tokens += usage.reused_memory_tokens;
+  }
+  if (index == 0) {
+    usage_.why = usage.why;
+    usage_.queue_us = usage.queue_us;
+    usage_.ttft_us = usage.ttft_us;
+    usage_.decode_us = usage.decode_us;
+  }
 }
 
 void Turn::finish() {

@@ -31,9 +31,14 @@ class TurnWriter {
   virtual std::string body(const Usage& usage) = 0;
 };
 
+struct TurnOptions {
+  bool streamed = false;
+  std::size_t choices_per_prompt = 1;  // choices are numbered prompt-major
+};
+
 class Turn : public std::enable_shared_from_this<Turn> {
  public:
-  Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, bool streamed);
+  Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, TurnOptions options);
   ~Turn();
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
@@ -50,6 +55,7 @@ class Turn : public std::enable_shared_from_this<Turn> {
 
   void pump();
   void pump_choice(std::size_t index);
+  void add_usage(std::size_t index, const Usage& usage);
   void finish();
   void send();
   void cancel();
@@ -57,6 +63,7 @@ class Turn : public std::enable_shared_from_this<Turn> {
   std::shared_ptr<http::Exchange> exchange_;
   std::unique_ptr<TurnWriter> writer_;
   const bool streamed_;
+  const std::size_t choices_per_prompt_;
   bool begun_ = false;  // the answer's head is out; steps that came before wait
   bool over_ = false;
   std::vector<Choice> choices_;

@@ -1,4 +1,4 @@
-// A queue with a stated bound, the only way threads of this program meet.
+// A queue with a stated bound, for handing work from one thread to another.
 //
 // push() refuses when full: the caller decides what a full queue means (503, stop reading, park).
 // Thread: any number of producers and consumers.
@@ -32,12 +32,10 @@ class BoundedQueue {
   std::optional<T> pop() {
     std::unique_lock lock(mutex_);
     ready_.wait(lock, [this] { return closed_ || !items_.empty(); });
-    return take();
-  }
-
-  std::optional<T> try_pop() {
-    const std::lock_guard lock(mutex_);
-    return take();
+    if (items_.empty()) return std::nullopt;
+    std::optional<T> item(std::move(items_.front()));
+    items_.pop_front();
+    return item;
   }
 
   void close() {
@@ -54,13 +52,6 @@ class BoundedQueue {
   }
 
  private:
-  std::optional<T> take() {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
-    return item;
-  }
-
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;

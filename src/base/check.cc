@@ -6,8 +6,8 @@
 namespace kvern {
 
 void check_failed(const char* file, int line, const char* expression, std::string_view values) {
-  std::fprintf(stderr, "%s:%d: broken invariant: %s %.*s\n", file, line, expression,
-               static_cast<int>(values.size()), values.data());
+  std::fprintf(stderr, "%s:%d: broken invariant: %s %.*s\n", file, line, expression, static_cast<int>(values.size()),
+               values.data());
   std::fflush(stderr);
   std::abort();
 }

@@ -11,8 +11,8 @@ namespace kvern {
 }  // namespace kvern
 
 // CHECK(used <= budget, fmt::format("used={} budget={}", used, budget))
-#define CHECK(condition, ...)                                                              \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]]                                                         \
+#define CHECK(condition, ...)                                                                 \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]]                                                            \
       ::kvern::check_failed(__FILE__, __LINE__, #condition, ::std::string_view(__VA_ARGS__)); \
   } while (false)

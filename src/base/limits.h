@@ -11,13 +11,13 @@ inline constexpr std::size_t kHeaderBytes = 64 * 1024;
 inline constexpr std::size_t kBodyBytes = 16 * 1024 * 1024;
 inline constexpr std::size_t kTargetBytes = 8 * 1024;
 inline constexpr std::size_t kConnections = 4096;
-inline constexpr int kHeaderTimeout_ms = 10'000;    // from the first byte of a request to its last header
-inline constexpr int kBodyTimeout_ms = 60'000;      // without a byte of progress
-inline constexpr int kIdleTimeout_ms = 75'000;      // keep-alive between requests
-inline constexpr int kWriteTimeout_ms = 60'000;     // a client that takes no byte for this long is gone
-inline constexpr int kPingInterval_ms = 10'000;     // SSE comment when nothing else was sent
+inline constexpr int kHeaderTimeout_ms = 10'000;               // from the first byte of a request to its last header
+inline constexpr int kBodyTimeout_ms = 60'000;                 // without a byte of progress
+inline constexpr int kIdleTimeout_ms = 75'000;                 // keep-alive between requests
+inline constexpr int kWriteTimeout_ms = 60'000;                // a client that takes no byte for this long is gone
+inline constexpr int kPingInterval_ms = 10'000;                // SSE comment when nothing else was sent
 inline constexpr std::size_t kStreamBufferBytes = 256 * 1024;  // unsent response bytes that stop us producing
-inline constexpr int kDrainTimeout_ms = 30'000;     // SIGTERM: running requests get this long
+inline constexpr int kDrainTimeout_ms = 30'000;                // SIGTERM: running requests get this long
 
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;
@@ -29,23 +29,23 @@ inline constexpr std::size_t kToolNameBytes = 128;
 inline constexpr std::size_t kToolSchemaBytes = 1024 * 1024;
 inline constexpr std::size_t kStops = 64;
 inline constexpr std::size_t kStopBytes = 1'024;
-inline constexpr std::size_t kChoices = 16;          // n
-inline constexpr std::size_t kPrompts = 64;          // prompts of one /v1/completions request
+inline constexpr std::size_t kChoices = 16;           // n
+inline constexpr std::size_t kChoicesOfRequest = 64;  // prompts times n
+inline constexpr std::size_t kPrompts = 64;           // prompts of one /v1/completions request
 inline constexpr std::size_t kTopLogprobs = 20;
 inline constexpr std::size_t kLogitBias = 1'024;
 
 // Templates
 inline constexpr std::size_t kTemplateBytes = 1024 * 1024;
-inline constexpr std::size_t kTemplateNesting = 200;       // brackets or blocks in the source
-inline constexpr std::size_t kTemplateSteps = 2'000'000;   // loop rounds, macro calls and assignments of one render
+inline constexpr std::size_t kTemplateNesting = 200;      // brackets or blocks in the source
+inline constexpr std::size_t kTemplateSteps = 2'000'000;  // loop rounds, macro calls and assignments of one render
 inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
-inline constexpr std::size_t kTemplateThreadStackBytes = 8 * 1024 * 1024;
 inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
 
 // Queues
-inline constexpr std::size_t kPrepQueue = 256;       // requests waiting for a prep thread: then 503
-inline constexpr std::size_t kWaitingRequests = 256; // submitted to the scheduler, not yet admitted: then 503
-inline constexpr std::size_t kStreamSteps = 256;     // tokens a client may lag behind before its sequence parks
+inline constexpr std::size_t kPrepQueue = 256;        // requests waiting for a prep thread: then 503
+inline constexpr std::size_t kWaitingRequests = 256;  // submitted to the scheduler, not yet admitted: then 503
+inline constexpr std::size_t kStreamSteps = 256;      // tokens a client may lag behind before its sequence parks
 
 // Grammars
 inline constexpr std::size_t kGrammarBytes = 4 * 1024 * 1024;

@@ -73,8 +73,7 @@ void write(Level level, std::string_view event, const Fields& fields) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::string line;
   if (format == Format::json) {
-    const auto millis =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
     line = fmt::format("{{\"ts\":\"{:%Y-%m-%dT%H:%M:%S}.{:03}Z\",\"level\":\"{}\",\"event\":", fmt::gmtime(seconds),
                        millis, name(level));
     append_json_string(line, event);

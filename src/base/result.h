@@ -48,14 +48,13 @@ inline tl::unexpected<Error> fail(Code code, std::string message, std::string fi
 
 // TRY(auto name, expr): returns the error of expr from this function, or binds its value.
 #define TRY(declaration, ...) TRY_IMPL(KVERN_CONCAT(try_result_, __LINE__), declaration, __VA_ARGS__)
-#define TRY_IMPL(result, declaration, ...)                             \
-  auto result = (__VA_ARGS__);                                         \
-  if (!result) return ::tl::unexpected(std::move(result).error());     \
+#define TRY_IMPL(result, declaration, ...)                         \
+  auto result = (__VA_ARGS__);                                     \
+  if (!result) return ::tl::unexpected(std::move(result).error()); \
   declaration = std::move(result).value()
 
 // TRY_OK(expr): the same for a Status.
-#define TRY_OK(...)                                                                 \
-  do {                                                                              \
-    if (auto try_status = (__VA_ARGS__); !try_status)                               \
-      return ::tl::unexpected(std::move(try_status).error());                       \
+#define TRY_OK(...)                                                                                           \
+  do {                                                                                                        \
+    if (auto try_status = (__VA_ARGS__); !try_status) return ::tl::unexpected(std::move(try_status).error()); \
   } while (false)

@@ -29,8 +29,7 @@ std::size_t agreeing_bytes(std::string_view text, std::size_t length) {
   std::size_t n = 1;
   while (n < length && n < text.size()) {
     const auto byte = static_cast<unsigned char>(text[n]);
-    const bool fits =
-        n == 1 ? second_byte_fits(static_cast<unsigned char>(text[0]), byte) : (byte & 0xC0) == 0x80;
+    const bool fits = n == 1 ? second_byte_fits(static_cast<unsigned char>(text[0]), byte) : (byte & 0xC0) == 0x80;
     if (!fits) break;
     ++n;
   }

@@ -75,7 +75,7 @@ Result<PrefixCache::Acquired> PrefixCache::acquire_cuttable(std::span<const Toke
   const bool covered = idle_source && size_of(held(source.sequence).tokens) == base;
   if (!covered) {
     const engine::SequenceId keep = base > 0 ? source.sequence : -1;
-    const auto empty_one = empty_sequence(keep);
+    const auto empty_one = could_make_room(cells, keep) ? empty_sequence(keep) : std::nullopt;
     if (empty_one && make_room_keeping(cells, keep)) {
       sequence = *empty_one;
       if (base > 0) {
@@ -88,7 +88,9 @@ Result<PrefixCache::Acquired> PrefixCache::acquire_cuttable(std::span<const Toke
   }
   if (sequence < 0) {
     // Continue in the source's own cells: all of it is wanted, or there is no room beside it.
-    if (!idle_source) return fail(Code::busy, "no sequence or no cells are free");
+    const std::int32_t own = idle_source ? size_of(held(source.sequence).tokens) - base : 0;
+    if (!idle_source || !could_make_room(cells - own, source.sequence))
+      return fail(Code::busy, "no sequence or no cells are free");
     if (!covered) save_all(source.sequence);
     if (!engine_.truncate(source.sequence, base)) return fail(Code::failed, "the engine could not shorten a sequence");
     Held& h = held(source.sequence);
@@ -176,7 +178,8 @@ PrefixCache::MemoryMatch PrefixCache::memory_match(std::span<const TokenId> prom
   }
   if (!match.path.empty()) {
     const PrefixTree::Step& last = match.path.back();
-    match.ends_here = last.matched == static_cast<std::int32_t>(last.node->tokens.size()) && last.node->children.empty();
+    match.ends_here =
+        last.matched == static_cast<std::int32_t>(last.node->tokens.size()) && last.node->children.empty();
   }
   return match;
 }
@@ -238,9 +241,24 @@ bool PrefixCache::evict_idle(engine::SequenceId keep) {
   return true;
 }
 
-bool PrefixCache::make_room(std::int32_t count) { return make_room_keeping(count, -1); }
+bool PrefixCache::make_room(std::int32_t count) {
+  while (ledger_.free() < count) {
+    if (!evict_idle(-1)) return false;
+  }
+  return true;
+}
+
+// Never says no when make_room_keeping() would say yes.
+bool PrefixCache::could_make_room(std::int32_t count, engine::SequenceId keep) const {
+  std::int32_t room = ledger_.free();
+  for (std::size_t i = 0; i < held_.size(); ++i) {
+    if (held_[i].use == Use::idle && static_cast<engine::SequenceId>(i) != keep) room += held_[i].cells.length();
+  }
+  return room >= count;
+}
 
 bool PrefixCache::make_room_keeping(std::int32_t count, engine::SequenceId keep) {
+  if (!could_make_room(count, keep)) return false;  // then nothing is thrown away for nothing
   while (ledger_.free() < count) {
     if (!evict_idle(keep)) return false;
   }

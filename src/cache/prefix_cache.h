@@ -50,6 +50,9 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
+  // False when prompts cannot share cells: the cache is off, or the model's state cannot be cut.
+  bool can_share() const { return options_.enabled && cuttable(); }
+
   // How many tokens of prompt acquire() would not have to compute. At most prompt.size() - 1: the
   // last token is always computed, for its logits.
   std::int32_t reusable(std::span<const TokenId> prompt) const;
@@ -64,8 +67,8 @@ class PrefixCache {
   // leased, or the rest of prompt plus headroom cells find no room even with nothing idle kept.
   Result<Acquired> acquire(std::span<const TokenId> prompt, std::int32_t headroom);
 
-  // Frees idle sequences, least recently used first, until count cells are free. What they hold
-  // and RAM does not is saved first.
+  // Frees idle sequences, least recently used first, until count cells or no more of them are left.
+  // What they hold and RAM does not is saved first.
   bool make_room(std::int32_t count);
 
   // The engine has computed these tokens at the sequence's end.
@@ -101,13 +104,13 @@ class PrefixCache {
   };
   struct Source {
     engine::SequenceId sequence = -1;
-    std::int32_t tokens = 0;   // agreeing with the prompt
-    bool ends_here = false;    // some sequence ends exactly there
-    bool goes_on = false;      // some sequence goes on differently there
+    std::int32_t tokens = 0;  // agreeing with the prompt
+    bool ends_here = false;   // some sequence ends exactly there
+    bool goes_on = false;     // some sequence goes on differently there
   };
   struct MemoryMatch {
     std::vector<PrefixTree::Step> path;
-    std::int32_t known = 0;   // tokens the tree knows, bytes or not
+    std::int32_t known = 0;     // tokens the tree knows, bytes or not
     std::int32_t loadable = 0;  // tokens with bytes from `from` on without a gap
     std::int32_t load_end = 0;  // end of the last of these nodes
     bool ends_here = false;
@@ -123,9 +126,11 @@ class PrefixCache {
   std::optional<engine::SequenceId> empty_sequence(engine::SequenceId keep);
   bool evict_idle(engine::SequenceId keep);
   bool make_room_keeping(std::int32_t count, engine::SequenceId keep);
+  bool could_make_room(std::int32_t count, engine::SequenceId keep) const;
   Result<Acquired> acquire_cuttable(std::span<const TokenId> prompt, std::int32_t headroom);
   Result<Acquired> acquire_whole(std::span<const TokenId> prompt, std::int32_t headroom);
-  std::int32_t load_blocks(engine::SequenceId sequence, const MemoryMatch& memory, std::int32_t begin, std::int32_t end);
+  std::int32_t load_blocks(engine::SequenceId sequence, const MemoryMatch& memory, std::int32_t begin,
+                           std::int32_t end);
   bool save_next(Held& h, engine::SequenceId sequence);
   void save_all(engine::SequenceId sequence);
   void empty(engine::SequenceId sequence);

@@ -144,7 +144,8 @@ void PrefixTree::prune_ghosts() {
 
 void PrefixTree::erase(Node* node) {
   auto& siblings = node->parent->children;
-  const auto at = std::find_if(siblings.begin(), siblings.end(), [&](const auto& child) { return child.get() == node; });
+  const auto at =
+      std::find_if(siblings.begin(), siblings.end(), [&](const auto& child) { return child.get() == node; });
   CHECK(at != siblings.end());
   siblings.erase(at);
   --nodes_;

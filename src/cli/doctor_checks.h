@@ -29,9 +29,6 @@ Check check_build();
 // cpuinfo is /proc/cpuinfo's text; needed as in version.h.
 Check check_cpu(std::string_view cpuinfo, std::string_view needed);
 
-// Bytes this process may still take: the machine's, or less where a control group says so.
-// root is "/" outside of tests.
-std::optional<std::uint64_t> available_memory(const std::filesystem::path& root);
 Check check_memory(std::optional<std::uint64_t> available_bytes, std::uint64_t model_bytes);
 
 // Looks without making anything.

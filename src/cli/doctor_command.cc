@@ -1,4 +1,5 @@
 #include "cli/doctor_command.h"
+#include "base/system_memory.h"
 
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ std::vector<Check> examine(const Settings& settings, std::uint16_t port) {
   const PortState state = look_at_port(host, port);
   return {check_build(),
           check_cpu(cpu_text, needed_cpu_features()),
-          check_memory(available_memory("/"), model_bytes),
+          check_memory(available_memory(), model_bytes),
           check_cache_folder(folder),
           model,
           check_port(host, port, state),

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "base/system_memory.h"
 #include "cli/doctor_checks.h"
 
 namespace kvern::cli {

@@ -21,8 +21,8 @@ constexpr std::size_t kWarningBytes = 64 * 1024;
 
 Status check_text(const std::string& lark) {
   if (lark.size() > limits::kGrammarBytes)
-    return fail(Code::too_large, fmt::format("the grammar has {} bytes; at most {} are taken", lark.size(),
-                                             limits::kGrammarBytes));
+    return fail(Code::too_large,
+                fmt::format("the grammar has {} bytes; at most {} are taken", lark.size(), limits::kGrammarBytes));
   if (lark.find('\0') != std::string::npos) return fail(Code::invalid, "the grammar contains a NUL byte");
   return {};
 }

@@ -350,9 +350,9 @@ TEST(GrammarOnOddVocabulary, NoEndTokenIsNeeded) {
 TEST_F(Grammar, ALarkLiteralMatchesExactlyItsText) {
   std::string all;
   for (char c = 1; c > 0; ++c) all += c;
-  for (const std::string& text :
-       {std::string("plain"), std::string("quote \" slash \\ / tab \t newline \n"), std::string("\x7F\x01\x1F"),
-        std::string("\u65e5\u00e9\u2028\U0001F600"), std::string("nul \0 inside", 12), std::string("\\u0041 \\x41"), all}) {
+  for (const std::string& text : {std::string("plain"), std::string("quote \" slash \\ / tab \t newline \n"),
+                                  std::string("\x7F\x01\x1F"), std::string("\u65e5\u00e9\u2028\U0001F600"),
+                                  std::string("nul \0 inside", 12), std::string("\\u0041 \\x41"), all}) {
     const auto matcher = start("start: " + lark_literal(text));
     ASSERT_TRUE(matcher);
     EXPECT_TRUE(walk(*matcher, text)) << lark_literal(text);

@@ -32,8 +32,8 @@ Status on_deep_stack(const std::function<Status()>& work) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return fail(Code::failed, "cannot prepare a thread");
   pthread_t thread;
-  const bool started = pthread_attr_setstacksize(&attributes, kStackBytes) == 0 &&
-                       pthread_create(&thread, &attributes, run, &job) == 0;
+  const bool started =
+      pthread_attr_setstacksize(&attributes, kStackBytes) == 0 && pthread_create(&thread, &attributes, run, &job) == 0;
   pthread_attr_destroy(&attributes);
   if (!started) return fail(Code::failed, "the system gives no thread for compiling a grammar");
   pthread_join(thread, nullptr);

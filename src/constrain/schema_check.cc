@@ -35,7 +35,8 @@ std::string at(std::string_view path, std::string_view message) {
 
 // The library writes "/properties/x/type: 5 is not ..." and ": ..." for the root.
 std::string schema_error(const std::string& message) {
-  const std::size_t colon = message.starts_with('/') || message.starts_with(": ") ? message.find(": ") : std::string::npos;
+  const std::size_t colon =
+      message.starts_with('/') || message.starts_with(": ") ? message.find(": ") : std::string::npos;
   if (colon == std::string::npos) return "the schema is refused: " + shortened(message);
   return "the schema is refused " + at(message.substr(0, colon), shortened(message.substr(colon + 2)));
 }

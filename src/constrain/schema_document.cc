@@ -16,20 +16,29 @@
 namespace kvern::constrain {
 namespace {
 
-constexpr std::size_t kNesting = 120;           // serde_json stops at 128, and the grammar adds a few
-constexpr std::size_t kLevels = 6'000;          // of recursion through `$ref`s, at up to 17 kB of stack each
+constexpr std::size_t kNesting = 120;            // serde_json stops at 128, and the grammar adds a few
+constexpr std::size_t kLevels = 6'000;           // of recursion through `$ref`s, at up to 17 kB of stack each
 constexpr std::uint64_t kAlternatives = 50'000;  // subschemas that apply to one value, `$ref`s followed
 
-constexpr std::array<std::string_view, 6> kMapsOfSchemas = {"properties",        "patternProperties", "$defs",
-                                                           "definitions",       "dependentSchemas",  "dependencies"};
-constexpr std::array<std::string_view, 12> kSchemas = {
-    "items", "additionalItems", "additionalProperties",  "unevaluatedItems", "unevaluatedProperties", "contains",
-    "not",   "propertyNames",   "contentSchema",         "if",               "then",                  "else"};
+constexpr std::array<std::string_view, 6> kMapsOfSchemas = {"properties",  "patternProperties", "$defs",
+                                                            "definitions", "dependentSchemas",  "dependencies"};
+constexpr std::array<std::string_view, 12> kSchemas = {"items",
+                                                       "additionalItems",
+                                                       "additionalProperties",
+                                                       "unevaluatedItems",
+                                                       "unevaluatedProperties",
+                                                       "contains",
+                                                       "not",
+                                                       "propertyNames",
+                                                       "contentSchema",
+                                                       "if",
+                                                       "then",
+                                                       "else"};
 constexpr std::array<std::string_view, 5> kListsOfSchemas = {"prefixItems", "allOf", "anyOf", "oneOf", "items"};
 
 // Keywords whose subschemas apply to the same value as the schema they stand in.
-constexpr std::array<std::string_view, 9> kInPlace = {"allOf", "anyOf", "oneOf",            "not",         "if",
-                                                      "then",  "else",  "dependentSchemas", "dependencies"};
+constexpr std::array<std::string_view, 9> kInPlace = {
+    "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"};
 constexpr std::array<std::string_view, 3> kReferences = {"$ref", "$dynamicRef", "$recursiveRef"};
 
 template <std::size_t N>
@@ -136,8 +145,7 @@ std::string escaped(std::string_view key) {
   return out;
 }
 
-void visit_below(const std::string& path, Json& schema,
-                 const std::function<void(const std::string&, Json&)>& visit) {
+void visit_below(const std::string& path, Json& schema, const std::function<void(const std::string&, Json&)>& visit) {
   if (!schema.is_object()) return;
   visit(path, schema);
   for (auto& item : schema.items()) {

@@ -100,8 +100,7 @@ class Fitting {
 
 class Fitter final : public SchemaFitter {
  public:
-  explicit Fitter(const GrammarCompiler& compiler)
-      : compiler_(compiler), fitted_(kFittedSchemas, kFittedBytes) {}
+  explicit Fitter(const GrammarCompiler& compiler) : compiler_(compiler), fitted_(kFittedSchemas, kFittedBytes) {}
 
   Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) override {
     const Hash128 key = key_of(schema, style);

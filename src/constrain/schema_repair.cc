@@ -15,7 +15,7 @@ namespace kvern::constrain {
 namespace {
 
 constexpr std::array<std::string_view, 8> kCounts = {"minLength",     "maxLength",     "minItems",    "maxItems",
-                                                    "minProperties", "maxProperties", "minContains", "maxContains"};
+                                                     "minProperties", "maxProperties", "minContains", "maxContains"};
 
 // Keywords an error of llguidance is about, and which it can do without.
 struct Remedy {
@@ -31,8 +31,8 @@ constexpr std::size_t kPatterns = kRemedies.size();  // two kinds of trouble nee
 constexpr std::size_t kSiblings = kRemedies.size() + 1;
 
 // Beside a `$ref` these say nothing about the value.
-constexpr std::array<std::string_view, 9> kAnnotations = {"$ref",     "$defs",   "definitions", "title",   "description",
-                                                         "$comment", "default", "examples",    "$schema"};
+constexpr std::array<std::string_view, 9> kAnnotations = {"$ref",     "$defs",   "definitions", "title",  "description",
+                                                          "$comment", "default", "examples",    "$schema"};
 
 bool is_annotation(std::string_view keyword) {
   return std::find(kAnnotations.begin(), kAnnotations.end(), keyword) != kAnnotations.end();

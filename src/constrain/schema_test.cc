@@ -104,13 +104,14 @@ TEST_F(Schemas, TheRestOfARelaxedSchemaIsStillEnforced) {
 }
 
 TEST_F(Schemas, KeywordsThatMeanNothingCostNothing) {
-  for (const char* schema : {R"({"type": "array", "uniqueItems": false})", R"({"then": {"type": "string"}})",
-                             R"({"if": {"type": "string"}})", R"({"type": "object", "propertyNames": {"type": "string"}})",
-                             R"({"type": "object", "unevaluatedProperties": true})", R"({"type": "string", "maxLength": 10.0})",
-                             R"({"type": "object", "dependentRequired": {}})", R"({"type": "array", "minContains": 1})",
-                             R"({"items": {"type": "number", "multipleOf": 0.01}, "properties": {"a": {"multipleOf": 25}}})",
-                             R"({"$schema": "https://example.com/mine", "type": "object"})",
-                             R"({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"})"})
+  for (const char* schema :
+       {R"({"type": "array", "uniqueItems": false})", R"({"then": {"type": "string"}})",
+        R"({"if": {"type": "string"}})", R"({"type": "object", "propertyNames": {"type": "string"}})",
+        R"({"type": "object", "unevaluatedProperties": true})", R"({"type": "string", "maxLength": 10.0})",
+        R"({"type": "object", "dependentRequired": {}})", R"({"type": "array", "minContains": 1})",
+        R"({"items": {"type": "number", "multipleOf": 0.01}, "properties": {"a": {"multipleOf": 25}}})",
+        R"({"$schema": "https://example.com/mine", "type": "object"})",
+        R"({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"})"})
     EXPECT_THAT(relaxed(schema), IsEmpty()) << schema;
 }
 
@@ -150,9 +151,7 @@ TEST_F(Schemas, SpacingIsTheTemplatesAndNotTheClients) {
   EXPECT_THAT(fit(kSchema)->json, AllOf(Not(HasSubstr("nonsense")), Not(HasSubstr("lenient"))));
 }
 
-TEST_F(Schemas, StringsMayUseUnicodeEscapes) {
-  EXPECT_TRUE(takes(R"({"type": "string"})", R"("\u00e9\n")"));
-}
+TEST_F(Schemas, StringsMayUseUnicodeEscapes) { EXPECT_TRUE(takes(R"({"type": "string"})", R"("\u00e9\n")")); }
 
 TEST_F(Schemas, WhatIsNoJsonSchemaIsRefusedWithItsPlace) {
   EXPECT_THAT(error(R"({"properties": {"x": {"type": 5}}})").message, HasSubstr("at /properties/x/type: 5"));
@@ -204,8 +203,9 @@ TEST_F(Schemas, HostileSchemasAreRefusedOrRelaxed) {
 
   std::string pairs = R"({"allOf": [)";
   for (int i = 0; i < 25; ++i)
-    pairs += fmt::format(R"({}{{"anyOf": [{{"properties": {{"a{}": {{"const": 1}}}}}}, {{"properties": {{"a{}": {{"const": 2}}}}}}]}})",
-                         i ? "," : "", i, i);
+    pairs += fmt::format(
+        R"({}{{"anyOf": [{{"properties": {{"a{}": {{"const": 1}}}}}}, {{"properties": {{"a{}": {{"const": 2}}}}}}]}})",
+        i ? "," : "", i, i);
   EXPECT_THAT(relaxed(pairs + "]}"), ElementsAre(HasSubstr("schema too large")));
 }
 
@@ -213,7 +213,8 @@ TEST_F(Schemas, LargeButHonestSchemasAreTakenInFull) {
   EXPECT_THAT(relaxed(chain(1'000, "{}")), IsEmpty());
   EXPECT_THAT(relaxed(chain(500, R"({{"type": "object", "properties": {{"a": {}}}}})")), IsEmpty());
   EXPECT_THAT(relaxed(R"({"type": "string", "minLength": 1000, "maxLength": 100000000})"), IsEmpty());
-  EXPECT_THAT(relaxed(R"({"type": "array", "minItems": 3, "maxItems": 100000000, "items": {"type": "object"}})"), IsEmpty());
+  EXPECT_THAT(relaxed(R"({"type": "array", "minItems": 3, "maxItems": 100000000, "items": {"type": "object"}})"),
+              IsEmpty());
   std::string values;
   for (int i = 0; i < 5000; ++i) values += fmt::format("{}\"value {}\"", i ? "," : "", i);
   EXPECT_THAT(relaxed(R"({"enum": [)" + values + "]}"), IsEmpty());
@@ -230,7 +231,8 @@ TEST_F(Schemas, ManyRelaxationsAreSummedUp) {
 SchemaCheck check_of(std::string_view schema) { return std::move(SchemaCheck::compile(schema)).value(); }
 
 TEST(SchemaCheck, TakesWhatFits) {
-  const SchemaCheck check = check_of(R"({"type": "object", "properties": {"command": {"type": "string", "not": {"const": "rm"}}}})");
+  const SchemaCheck check =
+      check_of(R"({"type": "object", "properties": {"command": {"type": "string", "not": {"const": "rm"}}}})");
   EXPECT_TRUE(check.check(R"({"command": "ls"})"));
   EXPECT_TRUE(check.check("{}"));
 }
@@ -240,7 +242,8 @@ TEST(SchemaCheck, NamesEachErrorWithItsPlace) {
   const Status status = check.check(R"({"command": 5})");
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::invalid);
-  EXPECT_THAT(status.error().message, AllOf(HasSubstr("at /command: 5 is not of type \"string\""), HasSubstr("at the root: ")));
+  EXPECT_THAT(status.error().message,
+              AllOf(HasSubstr("at /command: 5 is not of type \"string\""), HasSubstr("at the root: ")));
 }
 
 TEST(SchemaCheck, ListsTheFirstFewErrorsOnly) {

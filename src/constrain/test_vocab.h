@@ -77,10 +77,10 @@ class TestVocab final : public Vocab {
   static constexpr int kBytes = 256;
   static constexpr std::string_view kUserDefined = "<think>";
   static constexpr std::array<std::string_view, 36> kPlain = {
-      "\", \"", "\": \"", "\": ",  "{\"",     "\"}",   "}}",     "[\"",   "\"]",   ", ",
-      ": ",     "\n\n",   "true",  "false",   "null",  "name",   "type",  "path",  "value",
-      "comm",   "and",    "command", "file",  "the ",  "hello",  "world", " is",   "argu",
-      "ments",  "10",     "42",    "0.5",     "\\n",   "\\\"",   "\u00e9", "\u65e5\u672c", kUserDefined};
+      "\", \"", "\": \"", "\": ",    "{\"",   "\"}",  "}}",    "[\"",    "\"]",          ", ",
+      ": ",     "\n\n",   "true",    "false", "null", "name",  "type",   "path",         "value",
+      "comm",   "and",    "command", "file",  "the ", "hello", "world",  " is",          "argu",
+      "ments",  "10",     "42",      "0.5",   "\\n",  "\\\"",  "\u00e9", "\u65e5\u672c", kUserDefined};
   static constexpr std::array<std::string_view, 4> kControl = {"<|im_start|>", "<|im_end|>", "<|endoftext|>",
                                                                "<tool_call>"};
 

@@ -41,7 +41,7 @@ struct ChatRequest {
 struct CompletionRequest {
   std::string model;
   struct Prompt {
-    std::string text;              // used when tokens is empty
+    std::string text;  // used when tokens is empty
     std::vector<TokenId> tokens;
   };
   std::vector<Prompt> prompts;  // choices are numbered prompt-major: prompt 0's n first

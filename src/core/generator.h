@@ -91,7 +91,7 @@ class Generator {
   virtual ~Generator() = default;
 
   // Thread: any. Code::busy when too many requests wait, Code::too_long when the prompt leaves no
-  // room for a token. The stream ends exactly once, whatever happens.
+  // room for a token; the stream is then never used. Otherwise it ends exactly once, whatever happens.
   virtual Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) = 0;
 };
 

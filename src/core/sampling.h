@@ -20,11 +20,11 @@ struct SamplingParams {
   float min_p = 0.05F;       // 0: off
   float presence_penalty = 0.0F;
   float frequency_penalty = 0.0F;
-  float repeat_penalty = 1.0F;         // 1: off
-  std::int32_t repeat_last_n = 64;     // window of repeat_penalty, in tokens of prompt and output
-  std::optional<std::uint64_t> seed;   // unset: drawn at random
+  float repeat_penalty = 1.0F;        // 1: off
+  std::int32_t repeat_last_n = 64;    // window of repeat_penalty, in tokens of prompt and output
+  std::optional<std::uint64_t> seed;  // unset: drawn at random
   std::vector<std::pair<TokenId, float>> logit_bias;
-  std::int32_t top_logprobs = -1;      // -1: none; 0: the drawn token's only; n: and the n best
+  std::int32_t top_logprobs = -1;  // -1: none; 0: the drawn token's only; n: and the n best
 };
 
 }  // namespace kvern

@@ -35,9 +35,9 @@ struct Usage {
   std::int32_t reused_memory_tokens = 0;  // loaded from RAM
   std::int32_t completion_tokens = 0;
   ReuseStop why = ReuseStop::cold;
-  std::int64_t queue_us = 0;    // submit to admission
-  std::int64_t ttft_us = 0;     // submit to first token
-  std::int64_t decode_us = 0;   // first token to last
+  std::int64_t queue_us = 0;   // submit to admission
+  std::int64_t ttft_us = 0;    // submit to first token
+  std::int64_t decode_us = 0;  // first token to last
 
   std::int32_t reused_tokens() const { return reused_device_tokens + reused_memory_tokens; }
   std::int32_t computed_tokens() const { return prompt_tokens - reused_tokens(); }

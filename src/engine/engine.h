@@ -29,19 +29,19 @@ enum class StateKind {
 };
 
 struct Info {
-  std::string name;          // for people: "SmolLM2 135M Instruct"
-  std::string architecture;  // "llama"
-  std::string chat_template; // Jinja source, empty when the model has none
-  std::int32_t context = 0;         // positions one sequence may hold
+  std::string name;           // for people: "SmolLM2 135M Instruct"
+  std::string architecture;   // "llama"
+  std::string chat_template;  // Jinja source, empty when the model has none
+  std::int32_t context = 0;   // positions one sequence may hold
   std::int32_t context_trained = 0;
-  std::int32_t cells = 0;           // cells all sequences share
-  std::int32_t sequences = 0;       // ids 0..sequences-1
-  std::int32_t batch = 0;           // most tokens of one decode call
+  std::int32_t cells = 0;      // cells all sequences share
+  std::int32_t sequences = 0;  // ids 0..sequences-1
+  std::int32_t batch = 0;      // most tokens of one decode call
   StateKind state = StateKind::attention;
   std::size_t bytes_per_token = 0;  // of saved KV; 0 when there are no rows to save
   std::uint64_t parameters = 0;
   std::uint64_t model_bytes = 0;
-  // Everything that changes KV bytes, one fact each; the cache hashes them into its fingerprint.
+  // Everything that changes KV bytes, one fact each: what a fingerprint of saved rows hashes.
   std::vector<std::string> fingerprint_parts;
 };
 

@@ -26,7 +26,7 @@ struct Request {
   std::string query;   // raw, without '?'
   Headers headers;     // names in lower case
   std::string body;
-  std::string peer;    // "127.0.0.1:51234", "unix"
+  std::string peer;  // "127.0.0.1:51234", "unix"
 
   std::string_view header(std::string_view lower_case_name) const;  // "" when absent
 };
@@ -92,8 +92,8 @@ class Server {
   static Result<std::unique_ptr<Server>> listen(Options options, Handler handler);
   virtual ~Server() = default;
 
-  virtual std::uint16_t port() const = 0;      // the real one
-  virtual std::string address() const = 0;     // "http://127.0.0.1:8080", "unix:/run/kvern.sock"
+  virtual std::uint16_t port() const = 0;   // the real one
+  virtual std::string address() const = 0;  // "http://127.0.0.1:8080", "unix:/run/kvern.sock"
 
   // Serves until stopped. The calling thread becomes `net`.
   virtual void run() = 0;

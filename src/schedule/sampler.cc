@@ -20,25 +20,20 @@ bool before(const C& a, const C& b) {
 }  // namespace
 
 Sampler::Sampler(SamplingParams params, std::uint64_t seed)
-    : params_(std::move(params)), random_(params_.seed.value_or(seed)) {
-  if (params_.repeat_penalty != 1.0F) recent_.reserve(static_cast<std::size_t>(std::max(0, params_.repeat_last_n)));
-}
+    : params_(std::move(params)), random_(params_.seed.value_or(seed)) {}
 
 void Sampler::remember(TokenId token, bool generated) {
   if (generated && (params_.presence_penalty != 0 || params_.frequency_penalty != 0)) ++generated_counts_[token];
   if (params_.repeat_penalty == 1.0F || params_.repeat_last_n <= 0) return;
-  const auto window = static_cast<std::size_t>(params_.repeat_last_n);
-  if (recent_.size() < window) {
-    recent_.push_back(token);
-  } else {
-    recent_[recent_next_] = token;
-    recent_next_ = (recent_next_ + 1) % window;
-  }
+  recent_.push_back(token);
+  ++recent_counts_[token];
+  if (recent_.size() <= static_cast<std::size_t>(params_.repeat_last_n)) return;
+  const auto oldest = recent_counts_.find(recent_.front());
+  if (--oldest->second == 0) recent_counts_.erase(oldest);
+  recent_.pop_front();
 }
 
-bool Sampler::adjusts() const {
-  return !params_.logit_bias.empty() || !generated_counts_.empty() || !recent_.empty();
-}
+bool Sampler::adjusts() const { return !params_.logit_bias.empty() || !generated_counts_.empty() || !recent_.empty(); }
 
 std::span<const float> Sampler::adjusted(std::span<const float> logits) {
   if (!adjusts()) return logits;
@@ -48,11 +43,8 @@ std::span<const float> Sampler::adjusted(std::span<const float> logits) {
     if (in_range(token)) scratch_[static_cast<std::size_t>(token)] += bias;
   }
   // Each token once, however often it occurs (as llama.cpp and the CTRL paper do).
-  for (std::size_t i = 0; i < recent_.size(); ++i) {
-    const TokenId token = recent_[i];
-    if (!in_range(token) || std::find(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(i), token) !=
-                                recent_.begin() + static_cast<std::ptrdiff_t>(i))
-      continue;
+  for (const auto& [token, count] : recent_counts_) {
+    if (!in_range(token)) continue;
     float& logit = scratch_[static_cast<std::size_t>(token)];
     logit = logit > 0 ? logit / params_.repeat_penalty : logit * params_.repeat_penalty;
   }
@@ -81,7 +73,7 @@ void Sampler::collect(std::span<const float> logits, std::span<const std::uint32
   const auto k = params_.top_k > 0 ? static_cast<std::size_t>(params_.top_k) : logits.size();
   if (k >= logits.size()) {
     for (std::size_t i = 0; i < logits.size(); ++i) {
-      if (allowed(mask, i)) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
+      if (!std::isnan(logits[i]) && allowed(mask, i)) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
     }
     return;
   }
@@ -89,7 +81,7 @@ void Sampler::collect(std::span<const float> logits, std::span<const std::uint32
   // best so far never enters.
   float threshold = -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] < threshold || !allowed(mask, i)) continue;
+    if (!(logits[i] >= threshold) || !allowed(mask, i)) continue;  // NaN included
     candidates_.push_back({logits[i], static_cast<TokenId>(i)});
     if (candidates_.size() == 2 * k) {
       keep_top_k();

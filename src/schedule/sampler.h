@@ -1,10 +1,12 @@
 // Draws the next token from logits.
 //
 // Order: logit_bias, penalties, mask, top_k, top_p, min_p, temperature, draw. One sampler a
-// sequence; its buffers are reused, so a steady decode allocates nothing. Thread: engine.
+// sequence; its buffers are reused, so a steady decode without penalties and logprobs allocates
+// nothing. Thread: engine.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <random>
 #include <span>
 #include <unordered_map>
@@ -47,8 +49,8 @@ class Sampler {
   std::mt19937_64 random_;
   std::vector<float> scratch_;
   std::vector<Candidate> candidates_;
-  std::vector<TokenId> recent_;  // ring of the last repeat_last_n tokens
-  std::size_t recent_next_ = 0;
+  std::deque<TokenId> recent_;  // the last repeat_last_n tokens, when repeat_penalty is on
+  std::unordered_map<TokenId, std::int32_t> recent_counts_;
   std::unordered_map<TokenId, std::int32_t> generated_counts_;
 };
 

@@ -132,6 +132,12 @@ TEST(Sampler, PenaltiesAndBiasMoveTheBestToken) {
   sampler.remember(0, false);
   EXPECT_EQ(sampler.draw(logits, {}), 1);
 
+  auto window = repeat;
+  window.repeat_last_n = 2;
+  Sampler forgetful(window, 1);
+  for (const TokenId token : {0, 1, 1}) forgetful.remember(token, false);
+  EXPECT_EQ(forgetful.draw(logits, {}), 0) << "token 0 has left the window";
+
   auto frequency = plain(0);
   frequency.frequency_penalty = 0.5F;
   Sampler counting(frequency, 1);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "base/log.h"
 
 namespace kvern::schedule {
@@ -36,24 +35,36 @@ Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream
     return fail(Code::too_long, fmt::format("prompt is too long: {} tokens > {} maximum. Shorten it, or start the "
                                             "server with a larger --context.",
                                             prompt, context - 1));
-  std::shared_ptr<const constrain::Compiled> constraint;
-  if (!request.constraint.lark.empty()) {
-    TRY(constraint, compiler_.compile(request.constraint.lark));
-  }
   if (submitted_.fetch_add(1) >= static_cast<std::int32_t>(options_.waiting_max) + options_.parallel) {
     submitted_.fetch_sub(1);
-    return fail(Code::busy, fmt::format("{} requests are waiting already; try again in a moment", options_.waiting_max));
+    return fail(Code::busy,
+                fmt::format("{} requests are waiting already; try again in a moment", options_.waiting_max));
+  }
+  const Status queued = enqueue(std::move(request), std::move(stream));
+  if (!queued) submitted_.fetch_sub(1);
+  return queued;
+}
+
+Status Scheduler::enqueue(GenerateRequest request, std::shared_ptr<Stream> stream) {
+  Sequence::Start start;
+  if (!request.constraint.lark.empty()) {
+    TRY(start.constraint, compiler_.compile(request.constraint.lark));
+    std::string().swap(request.constraint.lark);  // compiled; it may be megabytes
   }
   stream->on_room = [this] { wake(); };
+  start.request = std::move(request);
+  start.stream = std::move(stream);
+  start.submitted_us = clock_.now_us();
   {
     const std::lock_guard lock(inbox_mutex_);
-    if (stopped_) {
-      submitted_.fetch_sub(1);
-      return fail(Code::busy, "the server is shutting down");
-    }
-    inbox_.push_back(std::make_unique<Sequence>(
-        Sequence::Start{std::move(request), std::move(stream), std::move(constraint), arrivals_++, clock_.now_us(), seeds_()},
-        engine_.vocab(), context));
+    start.arrival = arrivals_++;
+    start.seed = seeds_();
+  }
+  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), engine_.info().context);
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (stopped_) return fail(Code::busy, "the server is shutting down");
+    inbox_.push_back(std::move(sequence));
   }
   wake();
   return {};
@@ -78,7 +89,8 @@ void Scheduler::run(const std::stop_token& stop) {
   }
   drain_inbox();
   while (!running_.empty()) end_running(running_.size() - 1, {FinishReason::cancelled, {}, {}, {}});
-  for (; !waiting_.empty(); waiting_.pop_front()) end(std::move(waiting_.front()), {FinishReason::cancelled, {}, {}, {}});
+  for (; !waiting_.empty(); waiting_.pop_front())
+    end(std::move(waiting_.front()), {FinishReason::cancelled, {}, {}, {}});
 }
 
 void Scheduler::wait_for_work(const std::stop_token& stop) {
@@ -94,7 +106,7 @@ bool Scheduler::step() {
   make_plan();
   publish_stats();
   if (plan_.tokens == 0) return false;
-  if (!secure_cells(plan_.tokens)) return true;
+  if (!secure_cells()) return true;
   decode();
   return true;
 }
@@ -125,19 +137,24 @@ void Scheduler::drop_cancelled() {
 }
 
 // Oldest first. Who waits for a shared prefix lets others pass; who waits for cells does not, or a
-// long prompt would starve.
+// long prompt would starve. Parked sequences do not count: a slow reader holds cells, not a place.
 void Scheduler::admit() {
-  for (auto it = waiting_.begin(); it != waiting_.end() && static_cast<std::int32_t>(running_.size()) < options_.parallel;) {
+  if (crowded_ && !running_.empty()) return;
+  crowded_ = false;
+  std::int32_t active = static_cast<std::int32_t>(
+      std::count_if(running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked(); }));
+  for (auto it = waiting_.begin(); it != waiting_.end() && active < options_.parallel;) {
     if (must_wait_for_prefix(**it)) {
       ++it;
       continue;
     }
     const Status started = start(**it);
-    if (!started && started.error().code == Code::busy && !running_.empty()) return;
+    if (!started && started.error().code == Code::busy && !running_.empty()) break;
     SequencePtr sequence = std::move(*it);
     it = waiting_.erase(it);
     if (started) {
       running_.push_back(std::move(sequence));
+      ++active;
     } else {
       end(std::move(sequence), {FinishReason::failed, {}, started.error(), {}});
     }
@@ -147,11 +164,11 @@ void Scheduler::admit() {
 
 // True while a running prefill is about to compute tokens this prompt begins with.
 bool Scheduler::must_wait_for_prefix(const Sequence& waiting) const {
+  if (!cache_.can_share()) return false;
   std::int32_t held = -1;
   for (const SequencePtr& running : running_) {
-    if (running->pending() <= 1) continue;
-    const std::int32_t shared =
-        std::min(cache::common_prefix(waiting.tokens(), running->tokens()), waiting.size() - 1);
+    if (running->pending() <= 1 || running->parked()) continue;
+    const std::int32_t shared = std::min(cache::common_prefix(waiting.tokens(), running->tokens()), waiting.size() - 1);
     if (shared <= running->computed) continue;
     if (held < 0) held = cache_.reusable(waiting.tokens());
     if (shared - held >= kWorthWaitingTokens) return true;
@@ -181,24 +198,35 @@ Status Scheduler::start(Sequence& sequence) {
 void Scheduler::make_plan() {
   items_.clear();
   for (const SequencePtr& sequence : running_)
-    items_.push_back({sequence->pending(), sequence->decoding(), sequence->stream().full()});
+    items_.push_back({sequence->pending(), sequence->decoding(), sequence->parked()});
   schedule::make_plan(items_, options_.limits, plan_);
 }
 
-// Cells for the planned step. When they are not to be had the plan is void: somebody was preempted
-// or ended, and the next round plans anew.
-bool Scheduler::secure_cells(std::int32_t count) {
-  if (cache_.make_room(count)) return true;
-  if (running_.size() > 1) {
-    preempt_youngest();
-  } else if (count > 1 && cache_.free_cells() > 0) {
-    plan_.shares.front().tokens = std::min(count, cache_.free_cells());
-    plan_.tokens = plan_.shares.front().tokens;
-    return true;
-  } else {
-    end_running(0, {FinishReason::length, {}, {}, {}});
+// Cells for the planned step: what is short is cut from its end, where the prefills are. Only when
+// there is not one cell does somebody have to go; then the next round plans anew.
+bool Scheduler::secure_cells() {
+  if (cache_.make_room(plan_.tokens)) return true;
+  const std::int32_t room = cache_.free_cells();
+  if (room == 0) {
+    give_way();
+    return false;
   }
-  return false;
+  while (plan_.tokens > room) {
+    PlanShare& last = plan_.shares.back();
+    const std::int32_t cut = std::min(last.tokens, plan_.tokens - room);
+    last.tokens -= cut;
+    plan_.tokens -= cut;
+    if (last.tokens == 0) plan_.shares.pop_back();
+  }
+  return true;
+}
+
+// The youngest goes back to waiting, and nobody is admitted until somebody else has ended, or it
+// would be back at once. Alone, it has all the cells there are: its turn ends.
+void Scheduler::give_way() {
+  if (running_.size() == 1) return end_running(0, {FinishReason::length, {}, {}, {}});
+  preempt_youngest();
+  crowded_ = true;
 }
 
 void Scheduler::preempt_youngest() {
@@ -225,14 +253,11 @@ void Scheduler::decode() {
   if (decoded && *decoded == engine::Decoded::ok) {
     settle();
   } else if (decoded && *decoded == engine::Decoded::no_room) {
-    // The ledger never counts too few, so cells are lost to fragmentation at worst: give way.
-    if (running_.size() > 1) {
-      preempt_youngest();
-    } else if (!cache_.make_room(cache_.free_cells() + 1)) {
-      end_running(0, {FinishReason::length, {}, {}, {}});
-    }
+    // The ledger never counts too few, so the engine has lost cells to fragmentation at worst.
+    if (!cache_.make_room(cache_.free_cells() + 1)) give_way();
   } else if (decoded) {
-    for (const PlanShare& share : plan_.shares) cache_.cut(*running_[share.item]->lease, running_[share.item]->computed);
+    for (const PlanShare& share : plan_.shares)
+      cache_.cut(*running_[share.item]->lease, running_[share.item]->computed);
     for (const SequencePtr& sequence : running_) sequence->computed = cache_.length(*sequence->lease);
   } else {
     log::error("decode failed", {{"why", decoded.error().message}});
@@ -249,8 +274,8 @@ void Scheduler::settle() {
   std::vector<std::pair<std::size_t, Ending>> endings;
   for (const PlanShare& share : plan_.shares) {
     Sequence& sequence = *running_[share.item];
-    const auto computed = sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed),
-                                                    static_cast<std::size_t>(share.tokens));
+    const auto computed =
+        sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
     cache_.grew(*sequence.lease, computed);
     sequence.computed += share.tokens;
     row += static_cast<std::size_t>(share.tokens);
@@ -270,6 +295,7 @@ void Scheduler::settle() {
 void Scheduler::end_running(std::size_t index, Ending ending) {
   SequencePtr sequence = std::move(running_[index]);
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+  crowded_ = false;
   end(std::move(sequence), std::move(ending));
 }
 

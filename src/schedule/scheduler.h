@@ -63,6 +63,7 @@ class Scheduler final : public Generator {
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
 
+  Status enqueue(GenerateRequest request, std::shared_ptr<Stream> stream);
   void wake();
   void wait_for_work(const std::stop_token& stop);
   void drain_inbox();
@@ -71,7 +72,8 @@ class Scheduler final : public Generator {
   bool must_wait_for_prefix(const Sequence& waiting) const;
   Status start(Sequence& sequence);
   void make_plan();
-  bool secure_cells(std::int32_t count);
+  bool secure_cells();
+  void give_way();
   void preempt_youngest();
   void decode();
   void settle();
@@ -96,6 +98,7 @@ class Scheduler final : public Generator {
 
   std::deque<SequencePtr> waiting_;   // oldest first
   std::vector<SequencePtr> running_;  // oldest first
+  bool crowded_ = false;              // somebody was preempted and nobody has ended since
   std::vector<PlanItem> items_;
   Plan plan_;
   std::vector<engine::BatchToken> batch_;

@@ -174,7 +174,8 @@ TEST(Scheduler, InterleavedConversationsBeyondTheDeviceAreReloadedFromMemory) {
   small.cells = 8192;
   World world(small);
   const auto prompt = [](int i) {
-    return "<|im_start|>system\n" + std::string(3000, static_cast<char>('a' + i)) + "<|im_end|>\n" + World::turn("hello");
+    return "<|im_start|>system\n" + std::string(3000, static_cast<char>('a' + i)) + "<|im_end|>\n" +
+           World::turn("hello");
   };
   for (int i = 0; i < 5; ++i) world.ask(prompt(i));
   for (int i = 0; i < 5; ++i) {
@@ -213,7 +214,8 @@ TEST(Scheduler, APoolSmallerThanDemandDelaysButLosesNothing) {
   std::vector<std::shared_ptr<Stream>> streams;
   for (int i = 0; i < 6; ++i) {
     const std::string own(350, static_cast<char>('a' + i));
-    streams.push_back(world.submit(world.request("<|im_start|>system\n" + own + "<|im_end|>\n" + World::turn("long story"))));
+    streams.push_back(
+        world.submit(world.request("<|im_start|>system\n" + own + "<|im_end|>\n" + World::turn("long story"))));
   }
   world.run();
   for (const auto& stream : streams) {
@@ -222,6 +224,34 @@ TEST(Scheduler, APoolSmallerThanDemandDelaysButLosesNothing) {
     EXPECT_EQ(answer.ending.reason, FinishReason::stop);
     EXPECT_TRUE(answer.text.ends_with("on and on.")) << answer.text;
   }
+}
+
+// Preempted, admitted again, preempted again would go on for ever: here little room is left beside a
+// long prefill, and the youngest would just fit into it.
+TEST(Scheduler, APreemptedSequenceIsNotAdmittedIntoTheRoomItLeft) {
+  engine::Overrides small;
+  small.cells = 1000;
+  small.context = 1000;
+  World world(small);
+  const auto prompt = [](std::size_t n, char c) { return std::string(n, c) + World::turn("long story"); };
+  std::vector<std::shared_ptr<Stream>> streams{world.submit(world.request(prompt(60, 'd')))};
+  for (int i = 0; i < 3; ++i) world.scheduler().step();
+  streams.push_back(world.submit(world.request(prompt(650, 'a'))));
+  streams.push_back(world.submit(world.request(prompt(350, 'b'))));
+  streams.push_back(world.submit(world.request(prompt(2, 'c'))));
+  for (int round = 0; round < 5000 && world.scheduler().step(); ++round) {
+  }
+  for (const auto& stream : streams) EXPECT_TRUE(World::take(*stream).text.ends_with("on and on."));
+}
+
+TEST(Scheduler, SlowReadersHoldCellsButNoPlace) {
+  SchedulerOptions options;
+  options.parallel = 2;
+  World world({}, {0, true}, options);
+  std::vector<std::shared_ptr<Stream>> slow;
+  for (int i = 0; i < 2; ++i) slow.push_back(world.submit(world.request(World::turn("long story")), 4));
+  world.run();
+  EXPECT_EQ(world.ask(World::turn("count to ten")).text, "one two three up to ten");
 }
 
 TEST(Scheduler, ACancelledRequestEndsOnceAndKeepsWhatItComputed) {

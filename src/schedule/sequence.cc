@@ -9,7 +9,7 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
     : start_(std::move(start)),
       vocab_(vocab),
       tokens_end_(context),
-      tokens_(start_.request.prompt.tokens),
+      tokens_(std::move(start_.request.prompt.tokens)),
       sampler_(start_.request.sampling, start_.seed),
       text_(start_.request.stops) {
   usage.prompt_tokens = size();

@@ -40,6 +40,8 @@ class Sequence {
   std::int32_t pending() const { return size() - computed; }
   bool started() const { return usage.completion_tokens > 0; }
   bool decoding() const { return started() && pending() == 1; }
+  // Its client does not take what is there: it must not produce more.
+  bool parked() const { return start_.stream->full(); }
 
   // Draws the next token from logits, gives its text to the stream, and says whether the turn ends.
   Progress advance(std::span<const float> logits);

@@ -58,7 +58,9 @@ TEST(TextAssembler, TextDoesNotDependOnHowItWasSplit) {
 }
 
 TEST(TextAssembler, BytesThatNeverBecomeACharacterAreReplaced) {
-  EXPECT_EQ(read({}, {"a\xFF", "b\xC3"}).text, "a\xEF\xBF\xBD" "b\xEF\xBF\xBD");
+  EXPECT_EQ(read({}, {"a\xFF", "b\xC3"}).text,
+            "a\xEF\xBF\xBD"
+            "b\xEF\xBF\xBD");
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 """With a real model: what is reused is exact, and greedy output with reuse is output without it.
 
 After a turn of P prompt and C completion tokens the cache holds P + C - 1: the last token was
-drawn but never computed. So turn 2, whose prompt begins with all of turn 1, computes
-prompt2 - (P + C - 1): its own new tokens, and that one.
+drawn but never computed. Turn 2, whose prompt begins with all of turn 1, computes
+prompt2 - (P + C - 1): its own new tokens, and that one. Where the model wrote a text in other
+tokens than the tokenizer would, reuse ends at the first of them.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,26 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 pytestmark = pytest.mark.model
+
+# libllama computes a token alone and a token among sixty-four or more by different kernels, so a
+# prompt computed in two parts has other roundings than one computed at once. The largest effect
+# seen on a log probability was 0.13.
+NOISE = 0.25
+
+STORY = "A fox lived near a river. Every morning it watched the boats, and every evening it counted them. " * 12
+CAPITALS = ["Name the capital of France.", "Name the capital of Italy.", "And of Spain?", "And of Germany?"]
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def said(answer):
+    return answer["choices"][0]["message"]
+
+
+def ask(server, messages, **fields):
+    return server.chat(messages, **({"logprobs": True, "top_logprobs": 2, "max_tokens": 48} | fields))
 
 
 def cached(answer):
@@ -24,29 +45,45 @@ def shared(a, b):
     return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
 
 
-def user(text):
-    return {"role": "user", "content": text}
+def drawn(answer):
+    """The tokens the model drew, as bytes, without the one that ended the turn."""
+    return [bytes(token["bytes"]) for token in answer["choices"][0]["logprobs"]["content"]]
 
 
-def said(answer):
-    return answer["choices"][0]["message"]
+def prompt_pieces(server, messages):
+    text = server.post("/apply-template", {"messages": messages}).json()["prompt"]
+    tokens = server.post("/tokenize", {"content": text, "with_pieces": True}).json()["tokens"]
+    return [token["piece"].encode() if isinstance(token["piece"], str) else bytes(token["piece"]) for token in tokens]
 
 
-QUESTIONS = ["What is the capital of France?", "And of Italy?", "Which of them is larger?", "Thank you. Write a haiku about it."]
-
-
-@pytest.mark.parametrize("limit", [200, 7], ids=["to_its_end", "cut"])
+@pytest.mark.parametrize("limit", [60, 5], ids=["to_its_end", "cut"])
 def test_each_turn_computes_only_its_new_tokens(serve_model, limit):
     server = serve_model()
     messages, before = [], 0
-    for question in QUESTIONS:
+    for question in CAPITALS:
         messages.append(user(question))
-        answer = server.chat(messages, max_tokens=limit)
-        assert cached(answer) == before, f"{question}: {answer['usage']}"
+        answer = ask(server, messages, max_tokens=limit)
+        assert cached(answer) == before
         line = server.request_log(answer)
         assert (line["reused"], line["computed"]) == (before, answer["usage"]["prompt_tokens"] - before)
         messages.append(said(answer))
         before = held(answer)
+
+
+# "la Istana" comes as " I", "st", "ana", and is read as " Ist", "ana".
+def test_reuse_ends_exactly_where_the_model_wrote_other_tokens_than_are_read(serve_model, remark):
+    server = serve_model()
+    messages, known, lost = [], [], 0
+    for question in ("What is the capital of France?", "And of Italy?", "Which of them is larger?", "Write a poem."):
+        messages.append(user(question))
+        prompt = prompt_pieces(server, messages)
+        answer = ask(server, messages)
+        assert answer["usage"]["prompt_tokens"] == len(prompt)
+        assert cached(answer) == shared(known, prompt)
+        lost += len(known) - cached(answer)
+        known = (prompt + drawn(answer))[:held(answer)]
+        messages.append(said(answer))
+    remark(f"tokens computed again because a model wrote them otherwise: {lost}")
 
 
 def test_four_siblings_at_once_compute_their_head_once(serve_model):
@@ -63,21 +100,18 @@ def test_four_siblings_at_once_compute_their_head_once(serve_model):
     assert computed <= head + sum(len(prompt) - head for prompt in prompts) + 4
 
 
-def tokens(answer):
-    """The tokens a model drew, as text and bytes."""
-    return [(token["token"], token["bytes"]) for token in answer["choices"][0]["logprobs"]["content"]]
+def margins(answer):
+    """How much likelier each drawn token was than the next best."""
+    rivals = [token["top_logprobs"] for token in answer["choices"][0]["logprobs"]["content"]]
+    return [best["logprob"] - second["logprob"] for best, second in rivals]
 
 
-def ask(server, messages, **fields):
-    return server.chat(messages, **({"logprobs": True, "max_tokens": 60} | fields))
-
-
-STORY = "A fox lived near a river. Every morning it watched the boats, and every evening it counted them. " * 12
-CONVERSATIONS = {
-    "turns": QUESTIONS,
-    "long_turns": [STORY + "What did the fox watch?", "And what did it count?", "Where did it live?"],
-    "code": ["Write a Python function that adds two numbers.", "Now one that multiplies them.", "Show a test for both."],
-}
+def check_same(answer, plain):
+    """Token for token. The questions are ones the model is sure of: its margins are above the noise."""
+    assert cached(plain) == 0
+    assert drawn(answer) == drawn(plain)
+    if cached(answer) > 0:
+        assert min(margins(plain)) > NOISE, "the model is unsure here, so this says nothing: ask something else"
 
 
 @pytest.fixture(scope="module")
@@ -85,54 +119,80 @@ def uncached(serve_model):
     return serve_model("--no-cache")
 
 
-# A fresh server for each: a lone request in a pool that holds nothing else.
+CONVERSATIONS = {
+    "capitals": CAPITALS,
+    "story": [STORY + "What did the fox watch?", "And what did it count?", "Where did it live?", "Repeat the first sentence."],
+    "code": [f"Write a Python function that {verb} two numbers." for verb in ("divides", "subtracts", "multiplies")],
+    "months": ["List the months of the year.", "Repeat the months of the year."],
+}
+
+
+# A fresh server for each: a lone request in a pool that holds nothing but its own conversation.
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_a_conversation_with_reuse_is_the_one_without(serve_model, uncached, name):
     server = serve_model()
     messages = []
     for question in CONVERSATIONS[name]:
         messages.append(user(question))
-        answer, plain = ask(server, messages), ask(uncached, messages)
-        assert cached(plain) == 0
-        assert tokens(answer) == tokens(plain), question
+        answer = ask(server, messages)
+        check_same(answer, ask(uncached, messages))
         messages.append(said(answer))
     assert cached(answer) > 0
 
 
-def test_a_branch_with_reuse_is_the_one_without(serve_model, uncached):
+# Where the two likeliest tokens are as good as equal either may come; nowhere else.
+def test_an_unsure_model_may_change_its_mind_only_where_it_is_unsure(serve_model, uncached, remark):
     server = serve_model()
-    begin = [user(STORY + "What did the fox watch?")]
+    messages, flips, tokens = [], [], 0
+    for question in ("Hello!", "What is your name?", "Thank you!", "Tell me a story.", "Tell me another."):
+        messages.append(user(question))
+        answer, plain = ask(server, messages), ask(uncached, messages)
+        first = shared(drawn(answer), drawn(plain))
+        if first < min(len(drawn(answer)), len(drawn(plain))):
+            flips.append(margins(plain)[first])
+            assert flips[-1] < NOISE, f"{question}: token {first}"
+        tokens += first
+        messages.append(said(answer))
+    remark(f"greedy reuse on unsure answers: {tokens} tokens equal, {len(flips)} flips, margins there {flips}")
+
+
+BRANCHES = ["What did the fox watch?", "Name the capital of France.", "Where did the fox live?"]
+
+
+def test_branches_with_reuse_are_the_ones_without(serve_model, uncached):
+    server = serve_model()
+    begin = [user(STORY + "Where did the fox live?")]
     first = ask(server, begin)
-    for question in ("And what did it count?", "How many legs has a fox?", "Tell me more about the river."):
+    for question in BRANCHES:  # the second and third beside other sequences
         branch = [*begin, said(first), user(question)]
         answer = ask(server, branch)
         assert cached(answer) >= held(first)
-        assert tokens(answer) == tokens(ask(uncached, branch)), question
-    edited = [user(STORY + "What did the fox count?")]
+        check_same(answer, ask(uncached, branch))
+    edited = [user(STORY + "Where did the fox live? Answer briefly.")]
     answer = ask(server, edited)
     assert cached(answer) == shared(server.prompt(begin), server.prompt(edited))
-    assert tokens(answer) == tokens(ask(uncached, edited))
+    check_same(answer, ask(uncached, edited))
 
 
 def test_an_exact_repeat_is_the_same_again(serve_model, uncached):
     server = serve_model()
-    messages = [user(STORY + "Why?")]
-    plain = tokens(ask(uncached, messages))
-    for expected in (0, 1, 1):
+    messages = [user(STORY + "Where did the fox live?")]
+    plain = ask(uncached, messages)
+    for computed in (plain["usage"]["prompt_tokens"], 1, 1):
         answer = ask(server, messages)
-        assert (cached(answer) > 0) == bool(expected)
-        assert tokens(answer) == plain
-    assert answer["usage"]["kvern"]["computed_tokens"] == 1
+        assert answer["usage"]["kvern"]["computed_tokens"] == computed
+        check_same(answer, plain)
 
 
-# What left the device and came back from RAM is the same bytes.
-def test_blocks_from_memory_are_exact(serve_model, uncached):
+# What left the device and came back from RAM is the same bytes: not even a rounding differs.
+def test_blocks_from_memory_are_exact(serve_model):
     server = serve_model("--parallel", "1", "--context", "2048")
     messages = [user(STORY + "What did the fox watch?")]
-    first = ask(server, messages)
-    for i in range(3):
-        server.chat(f"{i} " + "Something else entirely, to fill the cells. " * 130, max_tokens=1)
+    ask(server, messages)
     again = ask(server, messages)
-    assert again["usage"]["kvern"]["reused_memory_tokens"] > 0
-    assert again["usage"]["kvern"]["computed_tokens"] == 1
-    assert tokens(again) == tokens(first) == tokens(ask(uncached, messages))
+    assert again["usage"]["kvern"]["reused_memory_tokens"] == 0
+    server.chat("Something else entirely, to fill the cells. " * 195, max_tokens=1)
+    loaded = ask(server, messages)
+    assert loaded["usage"]["kvern"]["reused_memory_tokens"] > 0
+    assert loaded["usage"]["kvern"]["computed_tokens"] == 1
+    assert loaded["choices"] == again["choices"]

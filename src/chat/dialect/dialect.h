@@ -31,8 +31,8 @@ enum class ArgumentStyle {
 // ARGUMENTS:  json: an object in `json_style`.
 //             tagged: (parameter_begin key parameter_name_end VALUE parameter_end)*
 struct Dialect {
-  std::string_view name;         // --dialect NAME
-  std::string_view trigger;      // the text that can only be the start of a call: a prefix of call_begin
+  std::string_view name;     // --dialect NAME
+  std::string_view trigger;  // the text that can only be the start of a call: a prefix of call_begin
   std::string_view call_begin;
   std::string_view name_end;
   std::string_view call_end;
@@ -74,6 +74,10 @@ Result<ConstraintSpec> write_constraint(const Dialect& dialect, bool reasons, bo
                                         const ChatRequest& request, const Vocab& vocab,
                                         constrain::SchemaFitter& fitter);
 
+// The control tokens of this vocabulary whose names are part of the dialect: the parser must see
+// them as text, and no other control token.
+std::vector<TokenId> marker_tokens(const Dialect& dialect, const Vocab& vocab);
+
 using MakeCallId = std::function<std::string()>;
 
 // Reads a turn as it is generated. Append-only, linear, never throws; for any text and any split of
@@ -88,7 +92,7 @@ class Parser {
 };
 
 struct ParserOptions {
-  std::vector<Tool> tools;    // empty, or tool_choice none: calls are not looked for, all is text
+  std::vector<Tool> tools;  // empty, or tool_choice none: calls are not looked for, all is text
   bool reasons = false;
   bool in_reasoning = false;  // the prompt already opened the reasoning block
   MakeCallId make_call_id;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "chat/dialect/dialect.h"
 #include "constrain/schema.h"
 
 namespace kvern::chat {
@@ -9,6 +10,21 @@ namespace kvern::chat {
 std::string control_token(std::string_view marker, const Vocab& vocab) {
   const TokenId token = vocab.find(marker);
   return token >= 0 && vocab.is_control(token) ? fmt::format("<[{}]>", token) : std::string();
+}
+
+std::vector<TokenId> marker_tokens(const Dialect& dialect, const Vocab& vocab) {
+  std::vector<TokenId> tokens;
+  for (std::string_view text :
+       {dialect.trigger, dialect.call_begin, dialect.name_end, dialect.call_end, dialect.parameter_begin,
+        dialect.parameter_name_end, dialect.parameter_end, dialect.reasoning_begin, dialect.reasoning_end}) {
+    for (std::size_t open = text.find('<'); open != std::string_view::npos; open = text.find('<', open + 1)) {
+      const std::size_t close = text.find('>', open);
+      if (close == std::string_view::npos) break;
+      const TokenId token = vocab.find(text.substr(open, close + 1 - open));
+      if (token >= 0 && vocab.is_control(token) && !vocab.ends_generation(token)) tokens.push_back(token);
+    }
+  }
+  return tokens;
 }
 
 std::string lark_text(std::string_view text, const Vocab& vocab) {

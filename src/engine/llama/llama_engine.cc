@@ -30,10 +30,11 @@ const std::map<std::string, ggml_type, std::less<>> kKvTypes = {
     {"q5_1", GGML_TYPE_Q5_1}, {"q5_0", GGML_TYPE_Q5_0}, {"q4_1", GGML_TYPE_Q4_1}, {"q4_0", GGML_TYPE_Q4_0}};
 
 void log_from_llama(ggml_log_level level, const char* text, void*) {
-  if (level < GGML_LOG_LEVEL_WARN) return;
+  if (level < GGML_LOG_LEVEL_WARN || level == GGML_LOG_LEVEL_CONT) return;
   std::string line(text);
   while (!line.empty() && line.back() == '\n') line.pop_back();
-  if (!line.empty()) log::write(level >= GGML_LOG_LEVEL_ERROR ? log::Level::warn : log::Level::debug, "libllama", {{"message", line}});
+  if (!line.empty())
+    log::write(level >= GGML_LOG_LEVEL_ERROR ? log::Level::warn : log::Level::debug, "libllama", {{"message", line}});
 }
 
 void start_backend() {
@@ -65,6 +66,7 @@ std::size_t kv_bytes_per_token(const llama_model* model, ggml_type type) {
   return static_cast<std::size_t>(layers * heads_kv * head * 2 * bytes_per_element(type));
 }
 
+// Thread: engine, except for info(), vocab() and abort().
 class LlamaEngine final : public Engine {
  public:
   LlamaEngine(ModelPtr model, ContextPtr context, Info info, std::int32_t sequences)
@@ -75,8 +77,8 @@ class LlamaEngine final : public Engine {
         info_(std::move(info)),
         scratch_(sequences) {
     llama_set_abort_callback(
-        context_.get(), [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); },
-        &abort_);
+        context_.get(),
+        [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); }, &abort_);
     batch_ = llama_batch_init(info_.batch, 0, 1);
   }
 
@@ -100,7 +102,8 @@ class LlamaEngine final : public Engine {
     if (code == 0) return Decoded::ok;
     if (code == 1) return Decoded::no_room;
     if (code == 2) return Decoded::aborted;
-    return fail(Code::failed, fmt::format("the model could not process a batch of {} tokens (llama_decode: {})", batch.size(), code));
+    return fail(Code::failed,
+                fmt::format("the model could not process a batch of {} tokens (llama_decode: {})", batch.size(), code));
   }
 
   std::span<const float> logits(std::size_t row) override {
@@ -125,7 +128,8 @@ class LlamaEngine final : public Engine {
   void drop(SequenceId sequence) override { llama_memory_seq_rm(memory_, sequence, -1, -1); }
 
   Result<Bytes> save(SequenceId sequence, Position begin, Position end) override {
-    if (info_.state != StateKind::attention) return fail(Code::failed, "rows of this model cannot be saved apart from its state");
+    if (info_.state != StateKind::attention)
+      return fail(Code::failed, "rows of this model cannot be saved apart from its state");
     llama_memory_seq_cp(memory_, sequence, scratch_, begin, end);
     auto bytes = state_of(scratch_, 0);
     drop(scratch_);
@@ -136,13 +140,16 @@ class LlamaEngine final : public Engine {
     if (length(sequence) != begin)
       return fail(Code::failed, fmt::format("sequence {} ends at {}, not at {}", sequence, length(sequence), begin));
     TRY_OK(check_rows(begin, end, bytes));
-    TRY_OK(set_state(scratch_, bytes, 0));
+    // The bytes are rows of this shape, so a refusal means that there are no cells for them.
+    if (!set_state(scratch_, bytes, 0)) return fail(Code::busy, "there are no free cells for saved rows");
     llama_memory_seq_cp(memory_, scratch_, sequence, begin, end);
     drop(scratch_);
     return {};
   }
 
-  Result<Bytes> save_state(SequenceId sequence) override { return state_of(sequence, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY); }
+  Result<Bytes> save_state(SequenceId sequence) override {
+    return state_of(sequence, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+  }
 
   Status load_state(SequenceId sequence, std::span<const std::byte> bytes) override {
     return set_state(sequence, bytes, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
@@ -167,7 +174,7 @@ class LlamaEngine final : public Engine {
         context_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), sequence, flags);
     if (read == bytes.size()) return {};
     drop(sequence);
-    return fail(Code::corrupt, "libllama refused saved state: no free cells, or bytes of another model");
+    return fail(Code::corrupt, "libllama refused saved state");
   }
 
   // libllama's layout (little endian): u32 magic, i32 sequence, u32 streams, u32 cells, then per
@@ -179,7 +186,8 @@ class LlamaEngine final : public Engine {
     std::memcpy(&cells, bytes.data() + 12, sizeof cells);
     std::memcpy(&first, bytes.data() + 16, sizeof first);
     if (cells != static_cast<std::uint32_t>(end - begin) || first != begin)
-      return fail(Code::corrupt, fmt::format("saved rows are {} cells from {}, wanted {} from {}", cells, first, end - begin, begin));
+      return fail(Code::corrupt,
+                  fmt::format("saved rows are {} cells from {}, wanted {} from {}", cells, first, end - begin, begin));
     return {};
   }
 
@@ -204,14 +212,14 @@ Result<ModelPtr> load_model(const LlamaOptions& options) {
   if (progress) {
     params.progress_callback_user_data = &progress;
     params.progress_callback = [](float fraction, void* data) {
-      (*static_cast<std::function<void(float)>*>(data))(fraction);
-      return true;
+      return (*static_cast<std::function<bool(float)>*>(data))(fraction);
     };
   }
   ModelPtr model(llama_model_load_from_file(options.model_path.c_str(), params));
   if (!model)
     return fail(Code::failed,
-                fmt::format("{} cannot be loaded as a GGUF model: it is damaged, incomplete, or of an architecture this build does not know",
+                fmt::format("{} cannot be loaded as a GGUF model: it is damaged, incomplete, or of an architecture "
+                            "this build does not know",
                             options.model_path),
                 "--model");
   return model;
@@ -229,8 +237,9 @@ std::int32_t choose_context(const LlamaOptions& options, std::int32_t trained, s
   if (options.kv_bytes_max > 0 && token_bytes > 0) {
     const auto fits = static_cast<std::int64_t>(options.kv_bytes_max / token_bytes);
     if (fits < context) {
-      context = static_cast<std::int32_t>(std::max<std::int64_t>(2048, fits / 256 * 256));
-      log::warn("context reduced to fit memory", {{"context", context}, {"trained", trained}, {"hint", "set --context or --kv-type q8_0"}});
+      context = static_cast<std::int32_t>(std::clamp<std::int64_t>(fits / 256 * 256, std::min(2048, context), context));
+      log::warn("context reduced to fit memory",
+                {{"context", context}, {"trained", trained}, {"hint", "set --context or --kv-type q8_0"}});
     }
   }
   return context;
@@ -258,9 +267,12 @@ Info describe(const llama_model* model, const llama_context* context, const Llam
   info.model_bytes = llama_model_size(model);
   char description[128];
   llama_model_desc(model, description, sizeof description);
-  info.fingerprint_parts = {"engine=llama.cpp-de3ff815", fmt::format("description={}", description),
+  info.fingerprint_parts = {"engine=llama.cpp-de3ff815",
+                            fmt::format("description={}", description),
                             fmt::format("bytes={}", info.model_bytes),
-                            fmt::format("parameters={}", info.parameters), "kv=" + options.kv_type, "flash_attention=on"};
+                            fmt::format("parameters={}", info.parameters),
+                            "kv=" + options.kv_type,
+                            "flash_attention=on"};
   return info;
 }
 
@@ -269,7 +281,10 @@ Info describe(const llama_model* model, const llama_context* context, const Llam
 Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   const auto type = kKvTypes.find(options.kv_type);
   if (type == kKvTypes.end())
-    return fail(Code::invalid, fmt::format("'{}' is no KV type; choose f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0", options.kv_type), "--kv-type");
+    return fail(
+        Code::invalid,
+        fmt::format("'{}' is no KV type; choose f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0", options.kv_type),
+        "--kv-type");
   start_backend();
   TRY(ModelPtr model, load_model(options));
 
@@ -293,7 +308,8 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   ContextPtr context(llama_init_from_model(model.get(), params));
   if (!context)
     return fail(Code::failed,
-                fmt::format("no memory for {} tokens of context (about {} MiB of KV cache); choose a smaller --context or --kv-type q8_0",
+                fmt::format("the model's context of {} tokens could not be made (about {} MiB of KV cache; the log at "
+                            "--log-level debug has libllama's words); choose a smaller --context or another --kv-type",
                             params.n_ctx, token_bytes * params.n_ctx >> 20),
                 "--context");
 

@@ -5,6 +5,12 @@
 namespace kvern::engine {
 namespace {
 
+constexpr std::size_t kRunBytes = 4096;
+constexpr std::size_t kNameBytes = 64;
+
+bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
 std::string piece_of(const llama_vocab* vocab, llama_token token) {
   std::string text(32, '\0');
   std::int32_t n = llama_token_to_piece(vocab, token, text.data(), static_cast<std::int32_t>(text.size()), 0, true);
@@ -38,7 +44,30 @@ LlamaVocab::LlamaVocab(const llama_vocab* vocab) : vocab_(vocab) {
   adds_bos_ = llama_vocab_get_add_bos(vocab) && bos_ >= 0;
 }
 
+// Some pre-tokenisers of libllama are std::regex, which recurses once a character of a match: a
+// message of a megabyte without a break would overflow the stack. Runs of one kind (blank or not)
+// are therefore cut every kRunBytes, counted from their start, so that a longer text is cut at the
+// same places.
 void LlamaVocab::tokenize(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const {
+  std::size_t begin = 0;
+  std::size_t run = 0;  // where the current run, or its part after a cut, begins
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (is_blank(text[i]) != is_blank(text[i - 1])) run = i;
+    if (i - run < kRunBytes || is_continuation(text[i])) continue;
+    // A control token's name stays whole: they are short and begin with '<' or '['.
+    const std::size_t name = text.substr(0, i).find_last_of("<[");
+    const std::size_t cut =
+        special == SpecialTokens::as_tokens && name != std::string_view::npos && name > begin && i - name < kNameBytes
+            ? name
+            : i;
+    tokenize_part(text.substr(begin, cut - begin), special, out);
+    begin = cut;
+    run = cut;
+  }
+  tokenize_part(text.substr(begin), special, out);
+}
+
+void LlamaVocab::tokenize_part(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const {
   if (text.empty()) return;
   const std::size_t before = out.size();
   const auto length = static_cast<std::int32_t>(text.size());
@@ -54,8 +83,8 @@ void LlamaVocab::tokenize(std::string_view text, SpecialTokens special, std::vec
       // by one rather than the whole text.
       out.resize(before);
       if (text.size() == 1) return;
-      tokenize(text.substr(0, text.size() / 2), special, out);
-      tokenize(text.substr(text.size() / 2), special, out);
+      tokenize_part(text.substr(0, text.size() / 2), special, out);
+      tokenize_part(text.substr(text.size() / 2), special, out);
       return;
     }
     if (n >= 0) {

@@ -1,4 +1,4 @@
-// A libllama vocabulary behind kvern's Vocab. Includes no llama.h.
+// A libllama vocabulary behind kvern's Vocab. Includes no llama.h. Thread: any.
 #pragma once
 
 #include <string>
@@ -27,6 +27,7 @@ class LlamaVocab final : public Vocab {
   TokenId required_bos() const override { return adds_bos_ ? bos_ : -1; }
 
  private:
+  void tokenize_part(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const;
   static std::size_t index(TokenId token) { return static_cast<std::size_t>(token); }
   bool in_range(TokenId token) const { return token >= 0 && token < size(); }
 
