@@ -189,6 +189,7 @@ Status Scheduler::start(Sequence& sequence) {
   if (!resumed) {
     sequence.usage.reused_device_tokens = acquired->device_tokens;
     sequence.usage.reused_memory_tokens = acquired->memory_tokens;
+    sequence.usage.pending_tokens = sequence.usage.prompt_tokens - sequence.computed;
     sequence.usage.why = acquired->why;
     sequence.usage.queue_us = clock_.now_us() - sequence.submitted_us();
   }
@@ -278,6 +279,8 @@ void Scheduler::settle() {
         sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
     cache_.grew(*sequence.lease, computed);
     sequence.computed += share.tokens;
+    sequence.usage.pending_tokens =
+        std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
     row += static_cast<std::size_t>(share.tokens);
     if (sequence.pending() > 0) continue;
     const bool first = !sequence.started();

@@ -13,6 +13,7 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
       sampler_(start_.request.sampling, start_.seed),
       text_(start_.request.stops) {
   usage.prompt_tokens = size();
+  usage.pending_tokens = size();
   if (const auto limit = start_.request.tokens_max) {
     tokens_end_ = static_cast<std::int32_t>(std::min<std::int64_t>(context, std::int64_t{size()} + *limit));
   }
