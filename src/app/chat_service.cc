@@ -72,6 +72,9 @@ Status start_chat(ModelService& model, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
   TRY(const ChatRequest request, api::parse_chat_request(http_request.body));
   TRY_OK(model.check_model(request.model));
+  std::size_t bytes = 0;
+  for (const Message& message : request.messages) bytes += message.content.size();
+  TRY_OK(model.check_length(bytes));
   TRY(chat::RenderedChat rendered, model.renderer().render(request));
   const chat::Chosen& chosen = model.renderer().dialect();
   TRY(ConstraintSpec constraint, chat::write_constraint(*chosen.dialect, chosen.reasons, rendered.in_reasoning, request,

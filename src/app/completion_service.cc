@@ -100,6 +100,7 @@ Status start_completions(ModelService& model, const http::Request& http_request,
   std::vector<GenerateRequest> requests;
   std::vector<std::string> echoes;
   for (std::size_t p = 0; p < request.prompts.size(); ++p) {
+    TRY_OK(model.check_length(request.prompts[p].text.size()));
     TRY(const std::vector<TokenId> tokens, tokens_of(request.prompts[p], model.vocab(), p));
     for (std::int32_t i = 0; i < request.choices; ++i) {
       GenerateRequest one;

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/system_memory.h"
+#include "base/utf8.h"
 #include "engine/fake/fake_engine.h"
 #include "engine/llama/llama_engine.h"
 
@@ -105,6 +106,8 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
     renderer.dialect = fake->dialect();
   }
   TRY(service->renderer_, chat::Renderer::create(service->vocab(), std::move(renderer)));
+  for (TokenId token = 0; token < service->vocab().size(); ++token)
+    service->longest_piece_bytes_ = std::max(service->longest_piece_bytes_, service->vocab().piece(token).size());
   TRY(service->compiler_, constrain::Compiler::create(service->vocab()));
   service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
 
@@ -123,10 +126,17 @@ Status ModelService::check_model(std::string_view requested) const {
   if (std::find(names_.begin(), names_.end(), requested) != names_.end()) return {};
   return fail(
       Code::not_found,
-      fmt::format("model '{}' is not served here; this server has '{}'. Use that name, or start the server with "
-                  "--name '{}'.",
-                  requested, name(), requested),
+      fmt::format("model '{}' is not served here; this server has '{}'. Use that name, or give the model another "
+                  "with --name.",
+                  shortened(requested), name()),
       "model");
+}
+
+Status ModelService::check_length(std::size_t bytes) const {
+  const std::size_t tokens = bytes / longest_piece_bytes_;
+  if (tokens < static_cast<std::size_t>(info().context)) return {};
+  return fail(Code::too_long,
+              fmt::format("prompt is too long: at least {} tokens > {} maximum", tokens, info().context - 1));
 }
 
 api::ModelCard ModelService::card() const {

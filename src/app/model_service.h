@@ -34,6 +34,9 @@ class ModelService {
 
   // Code::not_found, naming what is served, unless the request names this model or none.
   Status check_model(std::string_view requested) const;
+  // Code::too_long when so much text cannot fit the context even in the longest tokens there are:
+  // known before tens of megabytes are rendered and tokenised.
+  Status check_length(std::size_t bytes) const;
   const std::string& name() const { return names_.front(); }
 
   const Vocab& vocab() const { return engine_->vocab(); }
@@ -51,6 +54,7 @@ class ModelService {
   std::vector<std::string> names_;  // the first is shown; all are accepted
   std::int64_t created_s_ = 0;
   std::uint64_t cache_ram_bytes_ = 0;
+  std::size_t longest_piece_bytes_ = 1;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<constrain::Compiler> compiler_;
   std::unique_ptr<constrain::SchemaFitter> fitter_;

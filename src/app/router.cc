@@ -11,6 +11,7 @@
 #include "api/wire_error.h"
 #include "app/answer.h"
 #include "app/chat_service.h"
+#include "base/utf8.h"
 #include "http/auth.h"
 
 namespace kvern::app {
@@ -123,15 +124,14 @@ Found find_route(const http::Request& request) {
 
 void answer_no_route(http::Exchange& exchange, const http::Request& request, const Found& found) {
   if (found.other_method.empty()) {
-    return answer_error(exchange, {Code::not_found,
-                                   fmt::format("there is no {} here; the API is under /v1, e.g. POST "
-                                               "/v1/chat/completions",
-                                               request.path),
-                                   ""});
+    const std::string message = fmt::format("there is no {} here; the API is under /v1, e.g. POST /v1/chat/completions",
+                                            shortened(request.path));
+    return answer_error(exchange, {Code::not_found, message, ""});
   }
   const std::string method(found.other_method);
-  const Error error{Code::invalid, fmt::format("{} {} does not exist; use {}", request.method, request.path, method),
-                    ""};
+  const Error error{
+      Code::invalid,
+      fmt::format("{} {} does not exist; use {}", shortened(request.method), shortened(request.path), method), ""};
   exchange.respond(405, "application/json", api::openai_error(error).body, {{"Allow", method}});
 }
 

@@ -36,7 +36,7 @@ ServeHooks::Ready describe(const ModelService& model, const ServeOptions& option
 }  // namespace
 
 Status serve(const ServeOptions& options, const ServeHooks& hooks) {
-  PrepPool prep(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4));
+  PrepPool prep(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 2, 4));
   Router router(options.api_keys, prep);
 
   http::Options http;

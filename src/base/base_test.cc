@@ -32,6 +32,14 @@ TEST(Utf8, OnlyAPossibleBeginningIsIncomplete) {
   EXPECT_EQ(utf8_incomplete_suffix("\x80\x80"), 0U);
 }
 
+TEST(Utf8, QuotedInputIsCutBetweenCharacters) {
+  EXPECT_EQ(shortened("short"), "short");
+  EXPECT_EQ(shortened("ab\xC3\xA9"
+                      "cd",
+                      3),
+            "ab ...");
+}
+
 TEST(Utf8, InvalidBytesBecomeReplacementCharacters) {
   EXPECT_EQ(to_valid_utf8("a\xFF"
                           "b"),

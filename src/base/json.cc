@@ -57,6 +57,8 @@ Result<Json> parse_json(std::string_view text) {
   } catch (const Json::parse_error& e) {
     if (text.empty()) return fail(Code::invalid, "the JSON text is empty");
     return fail(Code::invalid, fmt::format("the JSON text is malformed at {}", position(text, e.byte)));
+  } catch (const Json::out_of_range&) {
+    return fail(Code::invalid, "the JSON text holds a number that is too large");
   } catch (const std::exception& e) {
     return fail(Code::invalid, fmt::format("the JSON text cannot be read: {}", e.what()));
   }

@@ -18,6 +18,10 @@ std::size_t utf8_incomplete_suffix(std::string_view text);
 
 bool is_utf8(std::string_view text);
 
+// The text, or its first characters in at most bytes_max bytes and " ...": for messages that quote
+// input.
+std::string shortened(std::string_view text, std::size_t bytes_max = 64);
+
 // A copy in which each invalid byte is U+FFFD.
 std::string to_valid_utf8(std::string_view text);
 

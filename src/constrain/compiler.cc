@@ -76,8 +76,8 @@ GrammarCompiler::Outcome GrammarCompiler::build(const std::string& lark) const {
 
 Status GrammarCompiler::try_compile(const std::string& lark) const {
   TRY_OK(check_text(lark));
-  TRY_OK(make_prototype(*tokenizer_, lark));
-  return {};
+  TRY(const MatcherHandle matcher, make_prototype(*tokenizer_, lark));
+  return try_first_tokens(*tokenizer_, matcher.get());
 }
 
 Result<std::string> GrammarCompiler::warnings(const std::string& lark) const {

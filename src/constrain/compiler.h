@@ -20,7 +20,8 @@ class GrammarCompiler final : public Compiler {
   Result<std::shared_ptr<const Compiled>> compile(const std::string& lark) override;
   std::size_t compiled_count() const override { return compiled_count_; }
 
-  // Compiles and forgets, on the calling thread, which must have a deep stack.
+  // Compiles, follows the grammar a few tokens, and forgets it; on the calling thread, which must
+  // have a deep stack.
   Status try_compile(const std::string& lark) const;
 
   // What llguidance leaves out of a grammar it accepts, one warning a line; the same stack.

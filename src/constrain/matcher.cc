@@ -7,11 +7,14 @@
 #include <mutex>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace kvern::constrain {
 namespace {
 
 constexpr std::size_t kErrorBytes = 1000;
 constexpr std::size_t kForcedTokens = 256;  // a longer run comes in pieces
+constexpr int kTriedTokens = 8;
 
 class GrammarMatcher final : public Matcher {
  public:
@@ -33,7 +36,7 @@ class GrammarMatcher final : public Matcher {
         llg_matcher_compute_mask(handle_.get()) == 0 ? llg_matcher_get_mask(handle_.get()) : nullptr;
     if (!words) {
       remember_error();
-      return fail(Code::failed, "the grammar cannot go on: " + error_);
+      return fail(Code::invalid, "the grammar cannot go on: " + error_);
     }
     return std::span(words, llg_matcher_get_mask_byte_size(handle_.get()) / sizeof(std::uint32_t));
   }
@@ -41,13 +44,13 @@ class GrammarMatcher final : public Matcher {
   Status accept(TokenId token) override {
     // A refused token would break the matcher for good, so it is never offered one.
     if (!allows(token)) {
-      if (!error_.empty()) return fail(Code::failed, "the grammar cannot go on: " + error_);
+      if (!error_.empty()) return fail(Code::invalid, "the grammar cannot go on: " + error_);
       return fail(Code::failed, fmt::format("token {} is not allowed here", token));
     }
     if (finished()) return {};
     if (llg_matcher_consume_token(handle_.get(), static_cast<std::uint32_t>(token)) == 0) return {};
     remember_error();
-    return fail(Code::failed, "the grammar cannot go on: " + error_);
+    return fail(Code::invalid, "the grammar cannot go on: " + error_);
   }
 
   bool finished() const override {
@@ -108,6 +111,9 @@ LlgConstraintInit constraint_init(const Tokenizer& tokenizer) {
   llg_constraint_init_set_defaults(&init, tokenizer.handle());
   init.log_stderr_level = 0;
   init.limits.verbose_errors = false;
+  // Objects of a thousand properties need more than the defaults; a mask is still bounded to some 20 ms.
+  init.limits.max_items_in_row = 20'000;
+  init.limits.step_max_items = 400'000;
   return init;
 }
 
@@ -123,10 +129,7 @@ std::string readable_error(std::string_view message) {
     }
     message.remove_prefix(std::min(end + 1, message.size()));
   }
-  if (out.size() <= kErrorBytes) return out;
-  std::size_t cut = kErrorBytes;
-  while (cut > 0 && (static_cast<unsigned char>(out[cut]) & 0xC0) == 0x80) --cut;  // not inside a character
-  return out.substr(0, cut) + " ...";
+  return shortened(out, kErrorBytes);
 }
 
 Result<MatcherHandle> make_prototype(const Tokenizer& tokenizer, const std::string& lark) {
@@ -137,6 +140,20 @@ Result<MatcherHandle> make_prototype(const Tokenizer& tokenizer, const std::stri
   const char* error = llg_matcher_get_error(matcher.get());
   return fail(Code::invalid, fmt::format("no token can begin what the grammar describes: {}",
                                          readable_error(error ? error : "llguidance gave no reason")));
+}
+
+Status try_first_tokens(const Tokenizer& tokenizer, LlgMatcher* matcher) {
+  for (int step = 0; step < kTriedTokens && !llg_matcher_is_stopped(matcher); ++step) {
+    const std::uint32_t* words = llg_matcher_compute_mask(matcher) == 0 ? llg_matcher_get_mask(matcher) : nullptr;
+    TokenId token = 0;
+    while (words && token < tokenizer.vocab().size() && (words[token / 32] >> (token % 32) & 1U) == 0) ++token;
+    if (!words || token == tokenizer.vocab().size() ||
+        llg_matcher_consume_token(matcher, static_cast<std::uint32_t>(token)) != 0) {
+      const char* error = llg_matcher_get_error(matcher);
+      return fail(Code::invalid, readable_error(error ? error : "no token may follow"));
+    }
+  }
+  return {};
 }
 
 std::shared_ptr<const Compiled> make_compiled(std::shared_ptr<const Tokenizer> tokenizer, MatcherHandle prototype) {

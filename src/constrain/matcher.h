@@ -27,6 +27,10 @@ std::string readable_error(std::string_view message);
 // Code::invalid with llguidance's words. Call it on a deep stack.
 Result<MatcherHandle> make_prototype(const Tokenizer& tokenizer, const std::string& lark);
 
+// Follows the grammar for a few tokens. Code::invalid when it gets stuck or runs out of its limits,
+// as a schema does that only an infinite value would meet. Call it on a deep stack.
+Status try_first_tokens(const Tokenizer& tokenizer, LlgMatcher* matcher);
+
 std::shared_ptr<const Compiled> make_compiled(std::shared_ptr<const Tokenizer> tokenizer, MatcherHandle prototype);
 
 }  // namespace kvern::constrain

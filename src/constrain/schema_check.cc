@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/utf8.h"
 #include "constrain/deep_stack.h"
 #include "constrain/schema.h"
 #include "constrain/schema_document.h"
@@ -21,14 +22,6 @@ std::string take(char* text) {
   return out;
 }
 
-std::string shortened(std::string text) {
-  if (text.size() <= kMessageBytes) return text;
-  std::size_t cut = kMessageBytes;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;  // not inside a character
-  text.resize(cut);
-  return text + " ...";
-}
-
 std::string at(std::string_view path, std::string_view message) {
   return path.empty() ? fmt::format("at the root: {}", message) : fmt::format("at {}: {}", path, message);
 }
@@ -37,8 +30,8 @@ std::string at(std::string_view path, std::string_view message) {
 std::string schema_error(const std::string& message) {
   const std::size_t colon =
       message.starts_with('/') || message.starts_with(": ") ? message.find(": ") : std::string::npos;
-  if (colon == std::string::npos) return "the schema is refused: " + shortened(message);
-  return "the schema is refused " + at(message.substr(0, colon), shortened(message.substr(colon + 2)));
+  if (colon == std::string::npos) return "the schema is refused: " + shortened(message, kMessageBytes);
+  return "the schema is refused " + at(message.substr(0, colon), shortened(message.substr(colon + 2), kMessageBytes));
 }
 
 std::string errors_text(const std::string& list) {
@@ -47,7 +40,7 @@ std::string errors_text(const std::string& list) {
   if (!errors || !errors->is_array()) return "it does not match the schema";
   for (const auto& error : errors->items()) {
     if (!out.empty()) out += "; ";
-    out += at(error.value().value("path", ""), shortened(error.value().value("message", "")));
+    out += at(error.value().value("path", ""), shortened(error.value().value("message", ""), kMessageBytes));
   }
   return out;
 }

@@ -33,7 +33,7 @@ struct Usage {
   std::int32_t prompt_tokens = 0;
   std::int32_t reused_device_tokens = 0;  // shared cells, nothing moved
   std::int32_t reused_memory_tokens = 0;  // loaded from RAM
-  std::int32_t pending_tokens = 0;  // of the prompt, not reached before the request ended
+  std::int32_t pending_tokens = 0;        // of the prompt, not reached before the request ended
   std::int32_t completion_tokens = 0;
   ReuseStop why = ReuseStop::cold;
   std::int64_t queue_us = 0;   // submit to admission

@@ -28,7 +28,7 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
 Scheduler::~Scheduler() = default;
 
 Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream) {
-  const std::int32_t context = engine_.info().context;
+  const std::int32_t context = std::min(engine_.info().context, engine_.info().cells);
   const std::size_t prompt = request.prompt.tokens.size();
   if (prompt == 0) return fail(Code::invalid, "the prompt has no tokens");
   if (prompt >= static_cast<std::size_t>(context))
@@ -60,7 +60,8 @@ Status Scheduler::enqueue(GenerateRequest request, std::shared_ptr<Stream> strea
     start.arrival = arrivals_++;
     start.seed = seeds_();
   }
-  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), engine_.info().context);
+  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(),
+                                             std::min(engine_.info().context, engine_.info().cells));
   {
     const std::lock_guard lock(inbox_mutex_);
     if (stopped_) return fail(Code::busy, "the server is shutting down");

@@ -48,7 +48,7 @@ tool("get_weather", "What is the weather in Paris, in Celsius?",
 tool("create_event", "Put lunch with Ann on my calendar for the first of May.",
      {"title": {"type": "string", "maxLength": 80}, "date": {"type": "string", "format": "date"},
       "start": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
-      "attendees": {"type": "array", "items": {"type": "string", "format": "email"}, "maxItems": 3},
+      "attendees": {"type": "array", "items": {"type": "string", "format": "email", "maxLength": 60}, "maxItems": 3},
       "repeat": {"anyOf": [{"type": "null"}, {"enum": ["daily", "weekly"]}]}},
      additionalProperties=False)
 
@@ -87,7 +87,7 @@ tool("sql_query", "How many users signed up this year?",
 tool("set_thermostat", "Make it 21 degrees in the bedroom tonight.",
      {"room": {"enum": ["kitchen", "bedroom", "bath"]}, "celsius": {"type": "integer", "minimum": 5, "maximum": 30},
       "until": {"type": "string", "format": "date-time"}, "fan": {"type": "boolean"}},
-     required=["room", "celsius", "until"])
+     required=["room", "celsius", "until"], additionalProperties=False)
 
 tool("order_pizza", "Order a large pizza with olives.",
      {"size": {"type": "string", "enum": ["S", "M", "L", "XL"]}, "toppings": {"type": "array", "items": {"enum": ["olives", "ham", "corn", "onion"]}, "maxItems": 4},
@@ -108,10 +108,13 @@ tool("translate", "Translate good morning to French and German.",
      additionalProperties=False)
 
 tool("folder_tree", "Make a folder src with a folder lib in it.",
-     {"root": {"$ref": "#/definitions/node"}},
-     definitions={"node": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 12},
-                                                            "children": {"type": "array", "items": {"$ref": "#/definitions/node"}, "maxItems": 2}},
-                           "required": ["name"], "additionalProperties": False}})
+     {"root": {"$ref": "#/definitions/folder"}},
+     definitions={"name": {"type": "string", "pattern": "^[a-z0-9_.]{1,12}$"},
+                  "file": {"type": "object", "properties": {"name": {"$ref": "#/definitions/name"}, "bytes": {"type": "integer", "minimum": 0}},
+                           "required": ["name"], "additionalProperties": False},
+                  "folder": {"type": "object", "properties": {"name": {"$ref": "#/definitions/name"},
+                                                              "files": {"type": "array", "items": {"$ref": "#/definitions/file"}, "maxItems": 3}},
+                             "required": ["name"], "additionalProperties": False}})
 
 tool("schedule_job", "Run the backup every night at two.",
      {"job": {"allOf": [{"type": "string"}, {"enum": ["backup", "report"]}]},
