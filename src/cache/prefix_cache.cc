@@ -108,6 +108,7 @@ Result<PrefixCache::Acquired> PrefixCache::acquire_cuttable(std::span<const Toke
     acquired.memory_tokens = load_blocks(sequence, memory, base, std::max(base, memory.loadable)) - base;
   }
   acquired.why = why(base + acquired.memory_tokens, limit, source, memory);
+  trim_idle();
   return acquired;
 }
 
@@ -239,6 +240,17 @@ bool PrefixCache::evict_idle(engine::SequenceId keep) {
   save_all(victim);
   empty(victim);
   return true;
+}
+
+void PrefixCache::trim_idle() {
+  if (options_.memory_bytes == 0) return;  // what left the device would be lost
+  const auto idle_cells = [this] {
+    std::int32_t sum = 0;
+    for (const Held& h : held_) sum += h.use == Use::idle ? h.cells.length() : 0;
+    return sum;
+  };
+  while (idle_cells() > engine_.info().cells / kIdleShare && evict_idle(-1)) {
+  }
 }
 
 bool PrefixCache::make_room(std::int32_t count) {

@@ -21,6 +21,10 @@
 
 namespace kvern::cache {
 
+// Idle sequences keep at most this part of the cells while others run: attention walks over every
+// cell in use at each step, and RAM brings a block back in milliseconds.
+inline constexpr std::int32_t kIdleShare = 8;  // one eighth
+
 struct Options {
   std::uint64_t memory_bytes = 0;  // RAM tier's budget; 0: none
   bool enabled = true;             // false: every prompt is computed from its first token
@@ -125,6 +129,7 @@ class PrefixCache {
   ReuseStop why(std::int32_t reused, std::int32_t limit, const Source& source, const MemoryMatch& memory) const;
   std::optional<engine::SequenceId> empty_sequence(engine::SequenceId keep);
   bool evict_idle(engine::SequenceId keep);
+  void trim_idle();
   bool make_room_keeping(std::int32_t count, engine::SequenceId keep);
   bool could_make_room(std::int32_t count, engine::SequenceId keep) const;
   Result<Acquired> acquire_cuttable(std::span<const TokenId> prompt, std::int32_t headroom);

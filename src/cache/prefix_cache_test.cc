@@ -118,6 +118,16 @@ TEST(PrefixCache, WhatMemoryHadToGiveUpIsCalledEvicted) {
   EXPECT_EQ(rig.run(text(600, 'a')).why, ReuseStop::evicted);
 }
 
+// Attention walks over every cell in use at each step, so idle conversations wait in RAM.
+TEST(PrefixCache, IdleConversationsLeaveTheDeviceWhenAnotherOneStarts) {
+  Rig rig(4096, 1 << 20);
+  for (const char c : {'a', 'b', 'c', 'd'}) rig.run(text(600, c));
+  EXPECT_LE(rig.cache->used_cells(), 600 + 4096 / kIdleShare);
+  const auto back = rig.run(text(600, 'a'));
+  EXPECT_EQ(back.memory_tokens, 599);
+  EXPECT_EQ(back.why, ReuseStop::end);
+}
+
 TEST(PrefixCache, ALeaseThatDiesGivesItsCellsBack) {
   Rig rig(1000, 0);
   {
