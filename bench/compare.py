@@ -11,7 +11,9 @@ import json
 import os
 import random
 import statistics
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from servers import Server, start_pair
@@ -82,18 +84,23 @@ def warm_ttft(server: Server, round_: int) -> float:
     return 1000 * first_token(*server.stream("/v1/chat/completions", ask | {"messages": conversation(round_, True)}))
 
 
+def timed(server: Server, body: dict) -> tuple[float, int]:
+    """Milliseconds of an unstreamed request, and its completion tokens."""
+    begin = time.perf_counter()
+    answer = server.post("/v1/chat/completions", body)
+    return 1000 * (time.perf_counter() - begin), answer["usage"]["completion_tokens"]
+
+
 def overhead(server: Server, count: int) -> float:
-    """Milliseconds a warm, identical request takes beyond the step that makes its one token."""
-    body = {"model": "default", "temperature": 0, "max_tokens": 8,
-            "messages": [{"role": "user", "content": "Say yes."}]}
+    """Milliseconds a warm, identical request takes beyond the steps that make its tokens."""
+    body = {"model": "default", "temperature": 0, "messages": [{"role": "user", "content": "Tell me a story."}]}
     if count:
         body |= {"tools": tools(count), "tool_choice": "auto"}
-    times, events = server.stream("/v1/chat/completions", body)
-    shown = [t for t, e in zip(times, events) if e.get("choices") and e["choices"][0]["delta"].get("content")]
-    if len(shown) < 3:
+    one, _ = timed(server, body | {"max_tokens": 1})
+    nine, tokens = timed(server, body | {"max_tokens": 9})
+    if tokens < 3:
         raise SystemExit(f"{server.name}: too few tokens to know a step's time")
-    step = statistics.median(b - a for a, b in zip(shown, shown[1:]))
-    return 1000 * (shown[0] - step)
+    return one - (nine - one) / (tokens - 1)
 
 
 def measure(pair, rounds: int) -> list[tuple[str, str, bool, list[float], list[float]]]:
@@ -107,6 +114,7 @@ def measure(pair, rounds: int) -> list[tuple[str, str, bool, list[float], list[f
             for which in order:
                 values[which].append(function(pair[which], round_))
         rows.append((what, unit, higher, *values))
+        print(f"measured: {what}", file=sys.stderr)
 
     row("decode", "tok/s", True, decode_rate, rounds)
     row("prefill, 2.5k tokens", "tok/s", True, prefill_rate, max(3, rounds // 2))

@@ -54,7 +54,7 @@ class Client(threading.Thread):
     def leave(self):
         """In prefill, between tokens, or while a whole answer is awaited."""
         body = self.body(stream=self.dice.random() < 0.7, max_tokens=200)
-        body["messages"][0] = {"role": "system", "content": f"{self.dice.random()} " * self.dice.randrange(1, 60)}
+        body["messages"][0] = {"role": "system", "content": f"{self.dice.random()} " * self.dice.randrange(1, 20)}
         with httpx.Client(base_url=self.server.base_url) as client:
             try:
                 with client.stream("POST", "/v1/chat/completions", json=body, timeout=self.dice.uniform(0.02, 0.6)) as response:
