@@ -12,17 +12,12 @@
 namespace kvern::api {
 namespace {
 
-bool is_name_character(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-         c == ':' || c == '/' || c == '-';
-}
-
 Status check_name(std::string_view name, std::string path) {
   if (name.empty() || name.size() > limits::kToolNameBytes)
     return fail(Code::invalid,
                 fmt::format("a tool name has 1 to {} characters, found {}", limits::kToolNameBytes, name.size()),
                 std::move(path));
-  if (!std::all_of(name.begin(), name.end(), is_name_character))
+  if (!std::all_of(name.begin(), name.end(), is_tool_name_char))
     return fail(Code::invalid, fmt::format("a tool name is made of letters, digits and _.:/-, found {}", shown(name)),
                 std::move(path));
   return {};

@@ -253,9 +253,11 @@ void PrefixCache::trim_idle() {
   }
 }
 
-bool PrefixCache::make_room(std::int32_t count) {
+bool PrefixCache::make_room(std::int32_t count) { return evict_until(count, -1); }
+
+bool PrefixCache::evict_until(std::int32_t count, engine::SequenceId keep) {
   while (ledger_.free() < count) {
-    if (!evict_idle(-1)) return false;
+    if (!evict_idle(keep)) return false;
   }
   return true;
 }
@@ -269,12 +271,9 @@ bool PrefixCache::could_make_room(std::int32_t count, engine::SequenceId keep) c
   return room >= count;
 }
 
+// Throws nothing away for nothing.
 bool PrefixCache::make_room_keeping(std::int32_t count, engine::SequenceId keep) {
-  if (!could_make_room(count, keep)) return false;  // then nothing is thrown away for nothing
-  while (ledger_.free() < count) {
-    if (!evict_idle(keep)) return false;
-  }
-  return true;
+  return could_make_room(count, keep) && evict_until(count, keep);
 }
 
 void PrefixCache::grew(const Lease& lease, std::span<const TokenId> tokens) {

@@ -130,6 +130,7 @@ class PrefixCache {
   std::optional<engine::SequenceId> empty_sequence(engine::SequenceId keep);
   bool evict_idle(engine::SequenceId keep);
   void trim_idle();
+  bool evict_until(std::int32_t count, engine::SequenceId keep);
   bool make_room_keeping(std::int32_t count, engine::SequenceId keep);
   bool could_make_room(std::int32_t count, engine::SequenceId keep) const;
   Result<Acquired> acquire_cuttable(std::span<const TokenId> prompt, std::int32_t headroom);

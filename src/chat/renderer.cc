@@ -75,6 +75,7 @@ class TemplateRenderer final : public Renderer {
       : vocab_(vocab), chosen_(chosen), template_(std::move(jinja)) {
     constants_ = {{"bos_token", std::string(vocab.bos_text())}, {"eos_token", std::string(vocab.eos_text())}};
     header_ = generation_header();
+    vocab.tokenize(header_, SpecialTokens::as_tokens, header_tokens_);
   }
 
   const Chosen& dialect() const override { return chosen_; }
@@ -133,11 +134,11 @@ class TemplateRenderer final : public Renderer {
   // The end of the conversation, where the next request goes on with an assistant turn of its own.
   void mark_header(Prompt& prompt, std::string_view tail) const {
     if (header_.empty() || !tail.ends_with(header_)) return;
-    std::vector<TokenId> header;
-    vocab_.tokenize(header_, SpecialTokens::as_tokens, header);
-    if (header.size() >= prompt.tokens.size()) return;
-    const auto start = prompt.tokens.end() - static_cast<std::ptrdiff_t>(header.size());
-    if (std::equal(header.begin(), header.end(), start)) add_boundary(prompt, prompt.tokens.size() - header.size());
+    const std::size_t length = header_tokens_.size();
+    if (length >= prompt.tokens.size()) return;
+    const auto start = prompt.tokens.end() - static_cast<std::ptrdiff_t>(length);
+    if (std::equal(header_tokens_.begin(), header_tokens_.end(), start))
+      add_boundary(prompt, prompt.tokens.size() - length);
   }
 
   static void add_boundary(Prompt& prompt, std::size_t tokens) {
@@ -170,7 +171,8 @@ class TemplateRenderer final : public Renderer {
   const Chosen chosen_;
   const std::unique_ptr<JinjaTemplate> template_;
   Json constants_;
-  std::string header_;
+  std::string header_;  // and its tokens
+  std::vector<TokenId> header_tokens_;
 };
 
 }  // namespace

@@ -6,8 +6,13 @@
 
 namespace kvern {
 
+constexpr bool is_tool_name_char(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == ':' || c == '/' || c == '-';
+}
+
 struct Tool {
-  std::string name;  // checked: 1..kToolNameBytes of [A-Za-z0-9_.:/-]
+  std::string name;  // checked: 1..kToolNameBytes of is_tool_name_char
   std::string description;
   std::string parameters;  // JSON Schema text in the client's key order; "{}" when none was given
 };

@@ -20,7 +20,13 @@ constexpr std::int32_t kHeadroomTokens = 64;
 
 Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrain::Compiler& compiler,
                      const Clock& clock, SchedulerOptions options)
-    : engine_(engine), cache_(cache), compiler_(compiler), clock_(clock), options_(options), seeds_(options.seed) {
+    : engine_(engine),
+      cache_(cache),
+      compiler_(compiler),
+      clock_(clock),
+      options_(options),
+      context_(std::min(engine.info().context, engine.info().cells)),
+      seeds_(options.seed) {
   options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
   options_.parallel = std::clamp(options_.parallel, 1, engine.info().sequences);
 }
@@ -28,13 +34,12 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
 Scheduler::~Scheduler() = default;
 
 Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream) {
-  const std::int32_t context = std::min(engine_.info().context, engine_.info().cells);
   const std::size_t prompt = request.prompt.tokens.size();
   if (prompt == 0) return fail(Code::invalid, "the prompt has no tokens");
-  if (prompt >= static_cast<std::size_t>(context))
+  if (prompt >= static_cast<std::size_t>(context_))
     return fail(Code::too_long, fmt::format("prompt is too long: {} tokens > {} maximum. Shorten it, or start the "
                                             "server with a larger --context.",
-                                            prompt, context - 1));
+                                            prompt, context_ - 1));
   if (submitted_.fetch_add(1) >= static_cast<std::int32_t>(options_.waiting_max) + options_.parallel) {
     submitted_.fetch_sub(1);
     return fail(Code::busy,
@@ -60,8 +65,7 @@ Status Scheduler::enqueue(GenerateRequest request, std::shared_ptr<Stream> strea
     start.arrival = arrivals_++;
     start.seed = seeds_();
   }
-  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(),
-                                             std::min(engine_.info().context, engine_.info().cells));
+  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), context_);
   {
     const std::lock_guard lock(inbox_mutex_);
     if (stopped_) return fail(Code::busy, "the server is shutting down");
@@ -178,7 +182,7 @@ bool Scheduler::must_wait_for_prefix(const Sequence& waiting) const {
 }
 
 Status Scheduler::start(Sequence& sequence) {
-  const std::int32_t headroom = std::clamp(engine_.info().context - sequence.size(), 0, kHeadroomTokens);
+  const std::int32_t headroom = std::clamp(context_ - sequence.size(), 0, kHeadroomTokens);
   auto acquired = cache_.acquire(sequence.tokens(), headroom);
   if (!acquired && acquired.error().code == Code::busy && running_.empty()) {
     acquired = cache_.acquire(sequence.tokens(), 0);  // alone: whatever room there is

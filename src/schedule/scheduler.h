@@ -86,6 +86,7 @@ class Scheduler final : public Generator {
   constrain::Compiler& compiler_;
   const Clock& clock_;
   SchedulerOptions options_;
+  const std::int32_t context_;  // tokens one sequence may have: the context's, or all cells when fewer
 
   std::mutex inbox_mutex_;
   std::condition_variable_any inbox_changed_;

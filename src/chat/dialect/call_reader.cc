@@ -1,7 +1,6 @@
 #include "chat/dialect/call_reader.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "chat/dialect/json_scan.h"
 
@@ -30,9 +29,15 @@ Match CallReader::accept(const Input& input, std::string_view literal) {
   return found;
 }
 
-bool is_tool_name_char(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-         std::string_view("_.:/-").find(c) != std::string_view::npos;
+Progress CallReader::read(Input& input, CallSink& sink) {
+  for (;;) {
+    switch (one_step(input, sink)) {
+      case Step::next: break;
+      case Step::wait: return Progress::wait;
+      case Step::done: return Progress::done;
+      case Step::text: return Progress::text;
+    }
+  }
 }
 
 }  // namespace kvern::chat

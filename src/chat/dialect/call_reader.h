@@ -51,7 +51,7 @@ class CallReader {
   // Begins a call; input.rest() starts with the trigger and keeps it until the call is certain.
   virtual void begin() = 0;
   // Looks at no byte twice, but for markers.
-  virtual Progress read(Input& input, CallSink& sink) = 0;
+  Progress read(Input& input, CallSink& sink);
   // The text ended inside the call: lets go of arguments that were held back.
   virtual void truncate(Input& input, CallSink& sink) = 0;
 
@@ -59,6 +59,9 @@ class CallReader {
   bool started() const { return started_; }  // call_start was said
 
  protected:
+  enum class Step { next, wait, done, text };  // next: go on; the others are a Progress
+  virtual Step one_step(Input& input, CallSink& sink) = 0;
+
   // Skips whitespace, then the literal. The cursor stays before a literal that is not there.
   Match accept(const Input& input, std::string_view literal);
   void skip_space(const Input& input);
@@ -74,7 +77,5 @@ class CallReader {
 
 std::unique_ptr<CallReader> make_json_call_reader(const Dialect& dialect);
 std::unique_ptr<CallReader> make_tagged_call_reader(const Dialect& dialect);
-
-bool is_tool_name_char(char c);
 
 }  // namespace kvern::chat

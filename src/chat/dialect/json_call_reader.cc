@@ -31,15 +31,6 @@ class JsonCallReader : public CallReader {
     nesting_ = {};
   }
 
-  Progress read(Input& input, CallSink& sink) override {
-    for (;;) {
-      const Step step = one_step(input, sink);
-      if (step == Step::wait) return Progress::wait;
-      if (step == Step::done) return Progress::done;
-      if (step == Step::text) return Progress::text;
-    }
-  }
-
   void truncate(Input& input, CallSink& sink) override {
     if (state_ == State::arguments) sink.call_args(input.rest());
     input.at = input.text.size();
@@ -47,9 +38,8 @@ class JsonCallReader : public CallReader {
 
  private:
   enum class State { open, key, name_colon, name, arguments_colon, arguments_open, ahead, next, arguments, close, end };
-  enum class Step { next, wait, done, text };
 
-  Step one_step(Input& input, CallSink& sink) {
+  Step one_step(Input& input, CallSink& sink) override {
     switch (state_) {
       case State::open: return literal(input, "{", State::key);
       case State::key: return key(input);

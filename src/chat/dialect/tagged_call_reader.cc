@@ -30,15 +30,6 @@ class TaggedCallReader : public CallReader {
     parameters_ = 0;
   }
 
-  Progress read(Input& input, CallSink& sink) override {
-    for (;;) {
-      const Step step = one_step(input, sink);
-      if (step == Step::wait) return Progress::wait;
-      if (step == Step::done) return Progress::done;
-      if (step == Step::text) return Progress::text;
-    }
-  }
-
   void truncate(Input& input, CallSink& sink) override {
     if (state_ == State::raw) {
       escape(input, input.rest().size(), sink);
@@ -55,9 +46,8 @@ class TaggedCallReader : public CallReader {
  private:
   // raw: a string, streamed. whole: a value that is judged when it is complete.
   enum class State { function, name, next, key, value, raw, whole, end };
-  enum class Step { next, wait, done, text };
 
-  Step one_step(Input& input, CallSink& sink) {
+  Step one_step(Input& input, CallSink& sink) override {
     switch (state_) {
       case State::function: return function(input);
       case State::name: return name(input, sink);
