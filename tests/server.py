@@ -59,6 +59,8 @@ class Server:
         self.unix_socket = unix_socket
         self.timeout_s = timeout_s  # of one answer
         where = ["--unix-socket", unix_socket] if unix_socket else ["--port", "0"]
+        if not any(str(flag).startswith("--cache-d") for flag in flags):
+            flags = (*flags, "--cache-disk", "0")  # what other tests left there would be reused
         command = [BINARY, "serve", *where, "--log-format", log_format, *(["--model", model] if model else []), *flags]
         self.lines = []
         self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "api/openai_chat.h"
@@ -14,21 +15,34 @@
 namespace kvern::app {
 namespace {
 
-// Reads each choice's text with the dialect and hands the events to the encoder.
+// What a finished turn is remembered under and with.
+struct Memory {
+  chat::TurnIndex& turns;
+  chat::ConversationKey conversation;
+  chat::PromptMark prompt;
+  std::vector<TokenId> markers;
+};
+
+// Reads each choice's text with the dialect, hands the events to the encoder, and remembers turns that
+// came to their end.
 class ChatWriter final : public TurnWriter {
  public:
   ChatWriter(api::ResponseHead head, const ChatRequest& request, const Vocab& vocab,
-             std::vector<std::unique_ptr<chat::Parser>> parsers)
+             std::vector<std::unique_ptr<chat::Parser>> parsers, Memory memory)
       : head_(std::move(head)),
         vocab_(vocab),
         streamed_(request.stream),
         encoder_(head_, request.choices, request.stream_usage, vocab),
         parsers_(std::move(parsers)),
-        choices_(parsers_.size()) {}
+        memory_(std::move(memory)),
+        choices_(parsers_.size()),
+        lived_(parsers_.size()) {}
 
   void begin(std::vector<api::Frame>& frames) override { encoder_.start(frames); }
 
   void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override {
+    if (step.token >= 0) lived_[choice].tokens.push_back(step.token);
+    lived_[choice].text += step.text;
     events_.clear();
     parsers_[choice]->feed(step.text, events_);
     publish(choice, step.logprobs, frames);
@@ -41,6 +55,7 @@ class ChatWriter final : public TurnWriter {
     choices_[choice].reason = ending.reason;
     if (streamed_ && ending.reason != FinishReason::failed)
       encoder_.ending(static_cast<std::int32_t>(choice), ending.reason, frames);
+    if (can_be_remembered(choice, ending)) remember(choice);
   }
 
   void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
@@ -48,9 +63,14 @@ class ChatWriter final : public TurnWriter {
   std::string body(const Usage& usage) override { return api::encode_chat_response(head_, choices_, usage, vocab_); }
 
  private:
+  struct Lived {
+    std::vector<TokenId> tokens;
+    std::string text;
+  };
+
   void publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs, std::vector<api::Frame>& frames) {
+    for (const Event& event : events_) api::collect(choices_[choice], event);
     if (!streamed_) {
-      for (const Event& event : events_) api::collect(choices_[choice], event);
       if (logprobs) choices_[choice].logprobs.push_back(*logprobs);
       return;
     }
@@ -59,14 +79,48 @@ class ChatWriter final : public TurnWriter {
     encoder_.events(static_cast<std::int32_t>(choice), events_, some, frames);
   }
 
+  // A stop string is not in the text but in the tokens; a control token that is no marker is not in
+  // the text either, so no client could send it back.
+  bool can_be_remembered(std::size_t choice, const Ending& ending) const {
+    if (ending.reason == FinishReason::cancelled || ending.reason == FinishReason::failed || !ending.stop.empty())
+      return false;
+    const auto& tokens = lived_[choice].tokens;
+    return std::none_of(tokens.begin(), tokens.end(), [this](TokenId token) {
+      const auto& markers = memory_.markers;
+      return vocab_.is_control(token) && std::find(markers.begin(), markers.end(), token) == markers.end();
+    });
+  }
+
+  void remember(std::size_t choice) {
+    const api::Choice& said = choices_[choice];
+    chat::GeneratedTurn turn;
+    turn.prompt = memory_.prompt;
+    turn.tokens = std::move(lived_[choice].tokens);
+    turn.text = std::move(lived_[choice].text);
+    turn.message.role = Role::assistant;
+    turn.message.content = said.content;
+    turn.message.reasoning = said.reasoning;
+    turn.message.tool_calls = said.tool_calls;
+    memory_.turns.remember(memory_.conversation, std::move(turn));
+  }
+
   api::ResponseHead head_;
   const Vocab& vocab_;
   bool streamed_;
   api::ChatStreamEncoder encoder_;
   std::vector<std::unique_ptr<chat::Parser>> parsers_;
-  std::vector<api::Choice> choices_;
+  Memory memory_;
+  std::vector<api::Choice> choices_;  // as the client got them
+  std::vector<Lived> lived_;
   std::vector<Event> events_;
 };
+
+void log_prompt(const std::string& id, const chat::RenderedChat& rendered) {
+  if (rendered.dropped_transport_header)
+    log::info("transport header dropped", {{"id", id}, {"header", "x-anthropic-billing-header"}});
+  if (rendered.turns_recalled > 0)
+    log::debug("turns", {{"id", id}, {"recalled", rendered.turns_recalled}, {"replayed", rendered.turns_replayed}});
+}
 
 Status start_chat(ModelService& model, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
@@ -75,13 +129,17 @@ Status start_chat(ModelService& model, const http::Request& http_request,
   std::size_t bytes = 0;
   for (const Message& message : request.messages) bytes += message.content.size();
   TRY_OK(model.check_length(bytes));
-  TRY(chat::RenderedChat rendered, model.renderer().render(request));
+  const std::string salt = model.salt_of(http_request);
+  const chat::Recalled recalled = model.turns().recall(request.messages, request.tools, salt);
+  TRY(chat::RenderedChat rendered, model.renderer().render(request, &recalled));
   const chat::Chosen& chosen = model.renderer().dialect();
   TRY(ConstraintSpec constraint, chat::write_constraint(*chosen.dialect, chosen.reasons, rendered.in_reasoning, request,
                                                         model.vocab(), model.fitter()));
   const std::string id = "chatcmpl-" + random_id();
   for (const std::string& relaxed : constraint.relaxed) log::warn("schema relaxed", {{"id", id}, {"what", relaxed}});
+  log_prompt(id, rendered);
 
+  const std::vector<TokenId> markers = chat::marker_tokens(*chosen.dialect, model.vocab());
   std::vector<std::unique_ptr<chat::Parser>> parsers;
   std::vector<GenerateRequest> requests;
   for (std::int32_t i = 0; i < request.choices; ++i) {
@@ -96,12 +154,14 @@ Status start_chat(ModelService& model, const http::Request& http_request,
     if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);  // choices differ
     one.tokens_max = request.tokens_max;
     one.stops = request.stops;
-    one.markers = chat::marker_tokens(*chosen.dialect, model.vocab());
+    one.markers = markers;
     one.session = request.session;
+    one.cache_salt = salt;
     requests.push_back(std::move(one));
   }
   api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
-  auto writer = std::make_unique<ChatWriter>(std::move(head), request, model.vocab(), std::move(parsers));
+  auto writer = std::make_unique<ChatWriter>(std::move(head), request, model.vocab(), std::move(parsers),
+                                             Memory{model.turns(), recalled.key, rendered.mark, markers});
   const TurnOptions options{request.stream, static_cast<std::size_t>(request.choices)};
   return std::make_shared<Turn>(exchange, std::move(writer), options)->start(model.generator(), std::move(requests));
 }

@@ -112,6 +112,7 @@ Status start_completions(ModelService& model, const http::Request& http_request,
       one.tokens_max = request.tokens_max.value_or(16);  // OpenAI's default for this endpoint
       one.stops = request.stops;
       one.session = request.session;
+      one.cache_salt = model.salt_of(http_request);
       requests.push_back(std::move(one));
       echoes.push_back(request.echo ? text_of(request.prompts[p], model.vocab()) : std::string());
     }

@@ -5,15 +5,20 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 
+#include "app/disk_tier.h"
+#include "app/weights_hash.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/system_memory.h"
 #include "base/utf8.h"
+#include "cache/self_test.h"
 #include "engine/fake/fake_engine.h"
 #include "engine/llama/llama_engine.h"
+#include "http/auth.h"
 
 namespace kvern::app {
 namespace {
@@ -24,6 +29,7 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kKvBytesMin = kGiB / 4;
 // Idle conversations kept in device cells beside the running ones.
 constexpr std::int32_t kIdleSequences = 12;
+constexpr int kDiskCloseTimeout_ms = 20'000;
 
 bool is_fake(const ServeOptions& options) { return options.model.starts_with(kFakePrefix); }
 
@@ -48,6 +54,10 @@ Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options,
   llama.kv_type = options.kv_type;
   if (const auto available = available_memory()) llama.kv_bytes_max = std::max(*available / 3, kKvBytesMin);
   llama.pool_factor = options.parallel > 1 ? 2 : 1;
+  if (wants_disk(options)) {
+    // Saved rows say nothing about the weights they were computed with; the fingerprint does.
+    TRY(llama.weights_hash, weights_hash(options.model, options.cache_dir, {}));
+  }
   llama.load_progress = [progress = hooks.load_progress, stop](float fraction) {
     if (progress) progress(fraction);
     return !stop.stop_requested();
@@ -90,14 +100,14 @@ std::uint64_t memory_budget(const ServeOptions& options) {
 }  // namespace
 
 Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks,
-                                                           const std::stop_token& stop) {
+                                                           const std::string& address, const std::stop_token& stop) {
   std::unique_ptr<ModelService> service(new ModelService);
   service->names_ = model_names(options);
   service->created_s_ = unix_time_s();
   TRY(service->engine_, make_engine(options, hooks, stop));
   const engine::Info& info = service->engine_->info();
 
-  chat::RendererOptions renderer{info.chat_template, options.dialect};
+  chat::RendererOptions renderer{info.chat_template, options.dialect, options.keep_transport_headers};
   if (!options.chat_template_file.empty()) {
     TRY(renderer.template_source, read_template(options.chat_template_file));
   }
@@ -111,14 +121,80 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   TRY(service->compiler_, constrain::Compiler::create(service->vocab()));
   service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
 
-  service->cache_ram_bytes_ = memory_budget(options);
-  service->cache_ = std::make_unique<cache::PrefixCache>(*service->engine_,
-                                                         cache::Options{service->cache_ram_bytes_, !options.no_cache});
+  service->make_cache(options, address);
   schedule::SchedulerOptions scheduler;
   scheduler.parallel = options.parallel;
+  scheduler.reuse_log = service->reuse_log_.get();
+  scheduler.on_end = [metrics = &service->metrics_](const Usage& usage, FinishReason finish) {
+    metrics->request(usage, finish);
+  };
   service->scheduler_ = std::make_unique<schedule::Scheduler>(*service->engine_, *service->cache_, *service->compiler_,
                                                               steady_clock(), scheduler);
+  if (service->disk_) service->disk_->on_event = [s = service->scheduler_.get()] { s->wake(); };
   return service;
+}
+
+// The cache in all its tiers, after a look at whether saved state comes back as it was.
+void ModelService::make_cache(const ServeOptions& options, const std::string& address) {
+  cache_ram_bytes_ = memory_budget(options);
+  api_keys_ = options.api_keys;
+  cache::Options cache_options;
+  cache_options.memory_bytes = cache_ram_bytes_;
+  if (options.no_cache) {
+    cache_options.mode = cache::Mode::off;
+    cache_options.mode_reason = "--no-cache";
+  } else {
+    const cache::SelfTest test = cache::self_test(*engine_);
+    cache_options.mode_reason = test.reason;
+    if (test.level == cache::SelfTest::Level::whole_sequences) cache_options.mode = cache::Mode::whole_sequences;
+    if (test.level == cache::SelfTest::Level::off) cache_options.mode = cache::Mode::off;
+    if (test.level != cache::SelfTest::Level::full)
+      log::warn("the cache steps down", {{"why", test.reason},
+                                         {"to", test.level == cache::SelfTest::Level::off ? "off" : "whole sequences"}});
+  }
+  if (cache_options.mode == cache::Mode::full) disk_ = open_disk(options, engine_->info(), name(), address);
+  cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, steady_clock(), disk_.get());
+  turns_ = std::make_unique<chat::TurnIndex>(chat::TurnIndex::Limits{});
+  if (disk_) {
+    recover(*disk_, *cache_, *turns_);
+    keep_turns(*turns_, *disk_, cache_->root("").key);
+  }
+  const chat::Dialect& dialect = *renderer_->dialect().dialect;
+  reuse_log_ = std::make_unique<schedule::ReuseLog>(
+      vocab(), schedule::ReuseLog::Markers{std::string(dialect.reasoning_begin), std::string(dialect.reasoning_end),
+                                           std::string(dialect.trigger)});
+}
+
+void ModelService::run(const std::stop_token& stop) {
+  scheduler_->run(stop);
+  if (disk_) disk_->close(kDiskCloseTimeout_ms);
+}
+
+std::string ModelService::salt_of(const http::Request& request) const {
+  if (api_keys_.size() < 2) return {};
+  return to_hex(sha256(http::accepted_key(request, api_keys_)));
+}
+
+void ModelService::on_engine(const std::function<void()>& job) const {
+  const auto done = std::make_shared<std::promise<void>>();
+  std::future<void> waiting = done->get_future();
+  const bool posted = scheduler_->post([job, done] {
+    job();
+    done->set_value();
+  });
+  if (posted) waiting.wait();
+}
+
+cache::CacheReport ModelService::cache_report() const {
+  cache::CacheReport report;
+  on_engine([&] { report = cache_->report(); });
+  return report;
+}
+
+std::vector<cache::HeldRecord> ModelService::cache_records() const {
+  std::vector<cache::HeldRecord> records;
+  on_engine([&] { records = cache_->records(); });
+  return records;
 }
 
 Status ModelService::check_model(std::string_view requested) const {

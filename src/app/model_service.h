@@ -3,6 +3,7 @@
 // Thread: create() and run() the engine thread; the const parts any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -10,25 +11,29 @@
 #include <vector>
 
 #include "api/models.h"
+#include "app/metrics.h"
 #include "app/options.h"
 #include "app/serve.h"
 #include "base/result.h"
+#include "cache/disk/disk_store.h"
 #include "cache/prefix_cache.h"
 #include "chat/renderer.h"
+#include "chat/turns/turn_index.h"
 #include "constrain/schema.h"
 #include "engine/engine.h"
+#include "http/server.h"
 #include "schedule/scheduler.h"
 
 namespace kvern::app {
 
 class ModelService {
  public:
-  // Loads the model: seconds, unless stop is requested. Errors name the flag.
+  // Loads the model: seconds, unless stop is requested. Errors name the flag. address: this server's.
   static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks,
-                                                      const std::stop_token& stop);
+                                                      const std::string& address, const std::stop_token& stop);
 
-  // Serves requests until stop; then ends those still running.
-  void run(const std::stop_token& stop) { scheduler_->run(stop); }
+  // Serves requests until stop; then ends those still running and writes what is not on disk yet.
+  void run(const std::stop_token& stop);
   // Makes a running decode end soon.
   void abort() { engine_->abort(); }
 
@@ -48,8 +53,21 @@ class ModelService {
   api::ModelCard card() const;
   std::uint64_t cache_ram_bytes() const { return cache_ram_bytes_; }
 
+  chat::TurnIndex& turns() { return *turns_; }
+  schedule::ReuseLog& reuse_log() { return *reuse_log_; }
+  Metrics& metrics() { return metrics_; }
+  cache::DiskStore* disk() { return disk_.get(); }  // null: no disk tier
+  // Requests with different salts share nothing: "" unless several API keys are in use.
+  std::string salt_of(const http::Request& request) const;
+
+  // Ask the engine thread, between two steps. Thread: any but the engine's.
+  cache::CacheReport cache_report() const;
+  std::vector<cache::HeldRecord> cache_records() const;
+
  private:
   ModelService() = default;
+  void make_cache(const ServeOptions& options, const std::string& address);
+  void on_engine(const std::function<void()>& job) const;
 
   std::vector<std::string> names_;  // the first is shown; all are accepted
   std::int64_t created_s_ = 0;
@@ -59,6 +77,11 @@ class ModelService {
   std::unique_ptr<constrain::Compiler> compiler_;
   std::unique_ptr<constrain::SchemaFitter> fitter_;
   std::unique_ptr<chat::Renderer> renderer_;
+  std::vector<std::string> api_keys_;
+  Metrics metrics_;
+  std::unique_ptr<schedule::ReuseLog> reuse_log_;
+  std::unique_ptr<cache::DiskStore> disk_;
+  std::unique_ptr<chat::TurnIndex> turns_;
   std::unique_ptr<cache::PrefixCache> cache_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
 };

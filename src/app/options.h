@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,12 +20,17 @@ struct ServeOptions {
   std::int32_t threads = 0;                       // 0: physical cores
   std::string cache_dir;                          // empty: the user's cache folder
   std::optional<std::uint64_t> cache_ram_bytes;   // unset: a quarter of available memory, 8 GiB at most
-  std::optional<std::uint64_t> cache_disk_bytes;  // accepted and kept; there is no disk tier yet
+  std::optional<std::uint64_t> cache_disk_bytes;  // unset: by the room there is; 0: nothing on disk
   bool no_cache = false;
-  std::string kv_type = "f16";  // f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0
+  std::vector<std::string> warm_files;  // request bodies whose prompts are computed at start
+  bool keep_transport_headers = false;  // leave clients' billing lines in the prompt
+  std::string kv_type = "f16";          // f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0
   std::string chat_template_file;
   std::string dialect;
   std::vector<std::string> api_keys;
 };
+
+// Where records lie below the cache folder, which has models in it, too.
+inline std::filesystem::path record_folder(const std::filesystem::path& cache_folder) { return cache_folder / "kv"; }
 
 }  // namespace kvern::app

@@ -10,6 +10,7 @@
 #include "api/openai_chat.h"
 #include "api/wire_error.h"
 #include "app/answer.h"
+#include "app/cache_admin.h"
 #include "app/chat_service.h"
 #include "base/utf8.h"
 #include "http/auth.h"
@@ -99,6 +100,11 @@ constexpr std::array kRoutes = {
     Route{"POST", "/tokenize", serve_tokenize, true, false},
     Route{"POST", "/detokenize", serve_detokenize, true, false},
     Route{"POST", "/apply-template", serve_apply_template, true, false},
+    Route{"GET", "/metrics", serve_metrics, true, false},
+    Route{"GET", "/admin/cache", serve_cache, true, false},
+    Route{"GET", "/admin/cache/records", serve_cache_records, true, false},
+    Route{"GET", "/admin/cache/why/", serve_cache_why, true, false},
+    Route{"POST", "/admin/cache/", serve_cache_change, true, false},
 };
 
 bool path_matches(const Route& route, std::string_view path) {

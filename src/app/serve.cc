@@ -10,6 +10,7 @@
 #include "app/model_service.h"
 #include "app/prep_pool.h"
 #include "app/router.h"
+#include "app/warm.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -18,7 +19,7 @@
 namespace kvern::app {
 namespace {
 
-ServeHooks::Ready describe(const ModelService& model, const ServeOptions& options, const http::Server& server,
+ServeHooks::Ready describe(ModelService& model, const ServeOptions& options, const http::Server& server,
                            std::int64_t load_us) {
   ServeHooks::Ready ready;
   ready.address = server.address();
@@ -27,6 +28,7 @@ ServeHooks::Ready describe(const ModelService& model, const ServeOptions& option
   ready.cells = model.info().cells;
   ready.parallel = options.parallel;
   ready.cache_ram_bytes = model.cache_ram_bytes();
+  if (cache::DiskStore* disk = model.disk()) ready.cache_disk_bytes = disk->stats().budget_bytes;
   ready.dialect = std::string(model.renderer().dialect().dialect->name);
   ready.template_knows_tools = model.renderer().dialect().knows_tools;
   ready.load_s = static_cast<double>(load_us) / 1e6;
@@ -36,6 +38,7 @@ ServeHooks::Ready describe(const ModelService& model, const ServeOptions& option
 }  // namespace
 
 Status serve(const ServeOptions& options, const ServeHooks& hooks) {
+  TRY_OK(check_warm_files(options.warm_files));
   PrepPool prep(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 2, 4));
   Router router(options.api_keys, prep);
 
@@ -53,7 +56,7 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
   // The engine thread: loads the model while the server already answers "loading", then schedules.
   std::jthread engine([&](const std::stop_token& stop) {
     const std::int64_t begin_us = steady_clock().now_us();
-    auto created = ModelService::create(options, hooks, stop);
+    auto created = ModelService::create(options, hooks, server->address(), stop);
     if (!created) {
       if (!stop.stop_requested()) outcome = tl::unexpected(std::move(created).error());
       server->drain(0);
@@ -62,6 +65,8 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
     const std::shared_ptr<ModelService> model = std::move(*created);
     router.set_model(model);
     if (hooks.ready) hooks.ready(describe(*model, options, *server, steady_clock().now_us() - begin_us));
+    std::jthread warming;
+    if (!options.warm_files.empty()) warming = std::jthread([&] { warm(*model, options.warm_files); });
     model->run(stop);
   });
 

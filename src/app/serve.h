@@ -19,6 +19,7 @@ struct ServeHooks {
     std::int32_t cells = 0;
     std::int32_t parallel = 0;
     std::uint64_t cache_ram_bytes = 0;
+    std::uint64_t cache_disk_bytes = 0;  // 0: no disk tier
     std::string dialect;
     bool template_knows_tools = false;
     double load_s = 0;

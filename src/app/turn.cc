@@ -91,6 +91,7 @@ void Turn::add_usage(std::size_t index, const Usage& usage) {
     usage_.prompt_tokens += usage.prompt_tokens;
     usage_.reused_device_tokens += usage.reused_device_tokens;
     usage_.reused_memory_tokens += usage.reused_memory_tokens;
+    usage_.reused_disk_tokens += usage.reused_disk_tokens;
     usage_.pending_tokens += usage.pending_tokens;
   }
   if (index == 0) {

@@ -7,22 +7,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "cache/token_spans.h"
 
 namespace kvern::cache {
-namespace {
-
-// Below this a match is the template's opening words, not a prompt seen before.
-constexpr std::int32_t kMeaningfulTokens = 16;
-
-std::int32_t block_begin(std::int32_t position) { return position / kBlockTokens * kBlockTokens; }
-
-std::int32_t size_of(std::span<const TokenId> tokens) { return static_cast<std::int32_t>(tokens.size()); }
-
-std::span<const TokenId> first(std::span<const TokenId> tokens, std::int32_t count) {
-  return tokens.first(static_cast<std::size_t>(count));
-}
-
-}  // namespace
 
 Lease::Lease(Lease&& other) noexcept
     : cache_(std::exchange(other.cache_, nullptr)), sequence_(std::exchange(other.sequence_, -1)) {}
@@ -40,202 +27,127 @@ Lease::~Lease() {
   if (cache_) cache_->empty(sequence_);
 }
 
-PrefixCache::PrefixCache(engine::Engine& engine, Options options)
-    : engine_(engine), options_(options), ledger_(engine.info().cells), tree_(options.memory_bytes) {
-  held_.reserve(static_cast<std::size_t>(engine.info().sequences));
-  for (std::int32_t i = 0; i < engine.info().sequences; ++i) held_.emplace_back(ledger_);
-}
-
-std::int32_t PrefixCache::reusable(std::span<const TokenId> prompt) const {
-  if (!options_.enabled || prompt.empty()) return 0;
-  const std::int32_t limit = size_of(prompt) - 1;
-  if (!cuttable()) return whole_source(prompt, limit).tokens;
-  const Source source = best_source(prompt, limit);
-  return std::max(source.tokens, memory_match(prompt, block_begin(source.tokens), limit).loadable);
-}
-
-Result<PrefixCache::Acquired> PrefixCache::acquire(std::span<const TokenId> prompt, std::int32_t headroom) {
-  CHECK(!prompt.empty());
-  if (!cuttable() || !options_.enabled) return acquire_whole(prompt, headroom);
-  return acquire_cuttable(prompt, headroom);
-}
-
-Result<PrefixCache::Acquired> PrefixCache::acquire_cuttable(std::span<const TokenId> prompt, std::int32_t headroom) {
-  const std::int32_t limit = size_of(prompt) - 1;
-  const Source source = best_source(prompt, limit);
-  MemoryMatch memory = memory_match(prompt, block_begin(source.tokens), limit);
-  if (!memory.path.empty()) tree_.touch(memory.path.back().node);
-  const bool loads = memory.loadable > source.tokens;
-  const std::int32_t base = loads ? block_begin(source.tokens) : source.tokens;
-  // A block that agrees in part takes its whole room until it is cut.
-  const std::int32_t cells = std::max(size_of(prompt) + headroom, loads ? memory.load_end : 0) - base;
-
-  engine::SequenceId sequence = -1;
-  const bool idle_source = base > 0 && held(source.sequence).use == Use::idle;
-  const bool covered = idle_source && size_of(held(source.sequence).tokens) == base;
-  if (!covered) {
-    const engine::SequenceId keep = base > 0 ? source.sequence : -1;
-    const auto empty_one = could_make_room(cells, keep) ? empty_sequence(keep) : std::nullopt;
-    if (empty_one && make_room_keeping(cells, keep)) {
-      sequence = *empty_one;
-      if (base > 0) {
-        TRY_OK(engine_.fork(source.sequence, sequence, base));
-        held(sequence).tokens.assign(prompt.begin(), prompt.begin() + base);
-        held(sequence).cells.share(held(source.sequence).cells, base);
-        held(sequence).saved = std::min(held(source.sequence).saved, base);
-      }
-    }
-  }
-  if (sequence < 0) {
-    // Continue in the source's own cells: all of it is wanted, or there is no room beside it.
-    const std::int32_t own = idle_source ? size_of(held(source.sequence).tokens) - base : 0;
-    if (!idle_source || !could_make_room(cells - own, source.sequence))
-      return fail(Code::busy, "no sequence or no cells are free");
-    if (!covered) save_all(source.sequence);
-    if (!engine_.truncate(source.sequence, base)) return fail(Code::failed, "the engine could not shorten a sequence");
-    Held& h = held(source.sequence);
-    h.tokens.resize(static_cast<std::size_t>(base));
-    h.cells.truncate(base);
-    h.saved = std::min(h.saved, base);
-    if (!make_room_keeping(cells, source.sequence)) return fail(Code::busy, "no cells are free");
-    sequence = source.sequence;
-  }
-  held(sequence).use = Use::leased;
-  Acquired acquired{Lease(this, sequence), base, 0, ReuseStop::cold};
-  if (loads) {
-    // Making room may have moved things in the tree.
-    memory = memory_match(prompt, base, limit);
-    acquired.memory_tokens = load_blocks(sequence, memory, base, std::max(base, memory.loadable)) - base;
-  }
-  acquired.why = why(base + acquired.memory_tokens, limit, source, memory);
-  trim_idle();
-  return acquired;
-}
-
-// For models whose state cannot be cut, and with the cache off: only an idle sequence that is a
-// prefix of the prompt as a whole is continued, in place.
-Result<PrefixCache::Acquired> PrefixCache::acquire_whole(std::span<const TokenId> prompt, std::int32_t headroom) {
-  const std::int32_t limit = size_of(prompt) - 1;
-  const Source whole = options_.enabled ? whole_source(prompt, limit) : Source{};
-  const std::int32_t cells = size_of(prompt) - whole.tokens + headroom;
-  engine::SequenceId sequence = whole.sequence;
-  if (sequence < 0) {
-    const auto empty_one = empty_sequence(-1);
-    if (!empty_one) return fail(Code::busy, "no sequence is free");
-    sequence = *empty_one;
-  }
-  if (!make_room_keeping(cells, sequence)) return fail(Code::busy, "no cells are free");
-  Acquired acquired{Lease(this, sequence), whole.tokens, 0, ReuseStop::disabled};
-  if (options_.enabled) {
-    const Source longest = best_source(prompt, limit);
-    const bool cut_would_help = longest.tokens > whole.tokens && longest.tokens >= kMeaningfulTokens;
-    acquired.why = cut_would_help ? ReuseStop::snapshot : why(whole.tokens, limit, longest, MemoryMatch{});
-  }
-  held(sequence).use = Use::leased;
-  return acquired;
-}
-
-PrefixCache::Source PrefixCache::best_source(std::span<const TokenId> prompt, std::int32_t limit) const {
-  Source best;
-  const auto wanted = first(prompt, limit);
-  for (std::size_t i = 0; i < held_.size(); ++i) {
-    const Held& h = held_[i];
-    if (h.use == Use::empty) continue;
-    const std::int32_t agree = common_prefix(h.tokens, wanted);
-    if (agree == 0 || agree < best.tokens) continue;
-    const bool ends = agree == size_of(h.tokens);
-    if (agree > best.tokens) best = {static_cast<engine::SequenceId>(i), agree, false, false};
-    // Among equals an idle sequence that ends here can be continued without a copy.
-    if (ends && h.use == Use::idle) best.sequence = static_cast<engine::SequenceId>(i);
-    (ends ? best.ends_here : best.goes_on) = true;
-  }
-  return best;
-}
-
-PrefixCache::Source PrefixCache::whole_source(std::span<const TokenId> prompt, std::int32_t limit) const {
-  Source best;
-  const auto wanted = first(prompt, limit);
-  for (std::size_t i = 0; i < held_.size(); ++i) {
-    const Held& h = held_[i];
-    const std::int32_t length = size_of(h.tokens);
-    if (h.use != Use::idle || length <= best.tokens || length > limit) continue;
-    if (common_prefix(h.tokens, wanted) == length) best = {static_cast<engine::SequenceId>(i), length, true, false};
-  }
-  return best;
-}
-
-PrefixCache::MemoryMatch PrefixCache::memory_match(std::span<const TokenId> prompt, std::int32_t from,
-                                                   std::int32_t limit) const {
-  MemoryMatch match;
-  match.path = tree_.find(first(prompt, limit));
-  bool gap = false;
-  for (const PrefixTree::Step& step : match.path) {
-    match.known = step.node->begin + step.matched;
-    if (step.node->begin < from) continue;
-    gap = gap || step.node->bytes.empty();
-    if (gap) continue;
-    match.loadable = match.known;
-    match.load_end = step.node->end();
-  }
-  if (!match.path.empty()) {
-    const PrefixTree::Step& last = match.path.back();
-    match.ends_here =
-        last.matched == static_cast<std::int32_t>(last.node->tokens.size()) && last.node->children.empty();
-  }
-  return match;
-}
-
-ReuseStop PrefixCache::why(std::int32_t reused, std::int32_t limit, const Source& source,
-                           const MemoryMatch& memory) const {
-  if (reused >= limit) return ReuseStop::end;
-  if (memory.known > reused && memory.known >= kMeaningfulTokens) return ReuseStop::evicted;
-  const bool ends = (source.tokens == reused && source.ends_here) || (memory.known == reused && memory.ends_here);
-  if (reused == 0 || (reused < kMeaningfulTokens && !ends)) return ReuseStop::cold;
-  return ends ? ReuseStop::new_text : ReuseStop::edited;
-}
-
-std::int32_t PrefixCache::load_blocks(engine::SequenceId sequence, const MemoryMatch& memory, std::int32_t begin,
-                                      std::int32_t end) {
-  Held& h = held(sequence);
-  for (const PrefixTree::Step& step : memory.path) {
-    Node& node = *step.node;
-    if (node.begin < begin || node.begin >= end) continue;
-    if (const Status loaded = engine_.load(sequence, node.begin, node.end(), node.bytes); !loaded) {
-      log::warn("cache block not loaded", {{"position", node.begin}, {"why", loaded.error().message}});
-      if (loaded.error().code == Code::corrupt) tree_.forget(&node);
-      break;
-    }
-    h.tokens.insert(h.tokens.end(), node.tokens.begin(), node.tokens.end());
-    h.cells.append(static_cast<std::int32_t>(node.tokens.size()));
-  }
-  const std::int32_t reached = std::min(end, size_of(h.tokens));
-  if (reached < size_of(h.tokens)) {
-    CHECK(engine_.truncate(sequence, reached));
-    h.tokens.resize(static_cast<std::size_t>(reached));
-    h.cells.truncate(reached);
-  }
-  h.saved = std::max(h.saved, reached);
-  return reached;
-}
-
-std::optional<engine::SequenceId> PrefixCache::empty_sequence(engine::SequenceId keep) {
-  const auto find_empty = [&]() -> std::optional<engine::SequenceId> {
-    for (std::size_t i = 0; i < held_.size(); ++i) {
-      if (held_[i].use == Use::empty) return static_cast<engine::SequenceId>(i);
-    }
-    return std::nullopt;
+PrefixCache::PrefixCache(engine::Engine& engine, Options options, const Clock& clock, RecordStore* store)
+    : engine_(engine),
+      options_(std::move(options)),
+      clock_(clock),
+      store_(options_.mode == Mode::full ? store : nullptr),
+      fingerprint_(fingerprint(engine.info())),
+      tree_(options_.memory_bytes, rates_),
+      table_(engine.info().sequences, engine.info().cells) {
+  tree_.on_evict = [this](Node& node, Part part) { persist(node, part, node.part(part).ram); };
+  tree_.on_replace = [this](const Node& node) {
+    if (store_ && (node.rows.on_disk || node.rows.on_way)) store_->remove(record_id(node, Part::rows));
   };
-  if (auto found = find_empty()) return found;
-  return evict_idle(keep) ? find_empty() : std::nullopt;
+}
+
+Node& PrefixCache::root(std::string_view salt) const { return tree_.root(root_key(fingerprint_, salt)); }
+
+// Time that never stands still, so that what was used later is never as old.
+std::int64_t PrefixCache::tick() { return last_tick_us_ = std::max(clock_.now_us(), last_tick_us_ + 1); }
+
+Result<PrefixCache::Acquired> PrefixCache::acquire(std::span<const TokenId> prompt, std::int32_t headroom,
+                                                   std::string_view salt) {
+  CHECK(!prompt.empty());
+  Node& root = this->root(salt);
+  const std::int32_t limit = size_of(prompt) - 1;
+  Choice choice = choose(root, first(prompt, limit));
+  const auto cells = [&] { return size_of(prompt) + headroom - choice.base; };
+
+  auto plan = std::make_unique<RestorePlan>(choice.pieces);  // holds the nodes while room is made
+  auto sequence = take_sequence(choice, cells());
+  if (!sequence && choice.source >= 0 && table_.at(choice.source).use == Use::idle) {
+    if (cuttable()) {
+      sequence = take_source(choice, cells());
+    } else if (could_make_room(cells(), -1)) {
+      // There is no room beside the source: its rows go to RAM and come back from there.
+      save_all(choice.source);
+      empty(choice.source);
+      choice = choose(root, first(prompt, limit));
+      plan = std::make_unique<RestorePlan>(choice.pieces);
+      sequence = take_sequence(choice, cells());
+    }
+  }
+  if (!sequence) return fail(Code::busy, "no sequence or no cells are free");
+  TRY_OK(share(choice, *sequence, prompt));
+
+  Held& h = table_.at(*sequence);
+  h.use = Use::leased;
+  h.root = &root;
+  h.plan = plan->finished() ? nullptr : std::move(plan);
+  use(root, first(prompt, choice.end));
+  Acquired acquired{Lease(this, *sequence), {}};
+  acquired.reused.device_tokens = choice.base;
+  acquired.reused.memory_tokens = choice.end - choice.base;  // restore() tells RAM from disk
+  acquired.reused.why = why(choice, limit);
+  acquired.reused.branch = choice.known;
+  acquired.reused.held = std::move(choice.held);
+  if (options_.mode == Mode::full) trim_idle();
+  return acquired;
+}
+
+std::int32_t PrefixCache::reusable(std::span<const TokenId> prompt, std::string_view salt) const {
+  if (prompt.empty()) return 0;
+  return choose(root(salt), first(prompt, size_of(prompt) - 1)).end;
+}
+
+// A sequence for what is chosen, with room for so many more cells; nothing is thrown away for nothing.
+std::optional<engine::SequenceId> PrefixCache::take_sequence(Choice& choice, std::int32_t cells) {
+  const engine::SequenceId keep = choice.source;
+  if (!could_make_room(cells, keep)) return std::nullopt;
+  if (choice.in_place) {
+    if (!evict_until(cells, keep)) return std::nullopt;
+    return choice.source;
+  }
+  if (!table_.first_empty() && !evict_idle(keep)) return std::nullopt;
+  if (!evict_until(cells, keep)) return std::nullopt;
+  return table_.first_empty();
+}
+
+// Continue in the source's own cells: all of it is wanted, or there is no room beside it.
+std::optional<engine::SequenceId> PrefixCache::take_source(Choice& choice, std::int32_t cells) {
+  Held& h = table_.at(choice.source);
+  const std::int32_t own = size_of(h.tokens) - choice.base;
+  if (!could_make_room(cells - own, choice.source)) return std::nullopt;
+  save_all(choice.source);
+  if (!engine_.truncate(choice.source, choice.base)) return std::nullopt;
+  h.tokens.resize(static_cast<std::size_t>(choice.base));
+  h.cells.truncate(choice.base);
+  h.saved = std::min(h.saved, choice.base);
+  choice.in_place = true;
+  return take_sequence(choice, cells);
+}
+
+Status PrefixCache::share(const Choice& choice, engine::SequenceId sequence, std::span<const TokenId> prompt) {
+  if (choice.in_place || choice.base == 0) return {};
+  TRY_OK(engine_.fork(choice.source, sequence, choice.base));
+  Held& h = table_.at(sequence);
+  const Held& source = table_.at(choice.source);
+  h.tokens.assign(prompt.begin(), prompt.begin() + choice.base);
+  h.cells.share(source.cells, choice.base);
+  h.saved = std::min(source.saved, choice.base);
+  return {};
+}
+
+// What a prompt uses is worth more from now on, and what is used again is worth the disk.
+void PrefixCache::use(const Node& root, std::span<const TokenId> prompt) {
+  if (prompt.empty() || !can_share()) return;
+  const std::int64_t now = tick();
+  const auto path = tree_.find(root, prompt);
+  for (const PrefixTree::Step& step : path) {
+    Node& node = *step.node;
+    ++node.hits;
+    node.last_used_us = now;
+    if (!store_) continue;
+    for (const Part part : {Part::rows, Part::state}) {
+      if (node.part(part).on_disk) store_->touch(record_id(node, part));
+    }
+    if (node.rows.ram && !node.rows.on_disk && !node.rows.on_way) rest(node, now);
+  }
 }
 
 bool PrefixCache::evict_idle(engine::SequenceId keep) {
-  engine::SequenceId victim = -1;
-  for (std::size_t i = 0; i < held_.size(); ++i) {
-    const auto id = static_cast<engine::SequenceId>(i);
-    if (held_[i].use != Use::idle || id == keep) continue;
-    if (victim < 0 || held_[i].last_used < held(victim).last_used) victim = id;
-  }
+  const engine::SequenceId victim = table_.oldest_idle(keep);
   if (victim < 0) return false;
   save_all(victim);
   empty(victim);
@@ -244,48 +156,36 @@ bool PrefixCache::evict_idle(engine::SequenceId keep) {
 
 void PrefixCache::trim_idle() {
   if (options_.memory_bytes == 0) return;  // what left the device would be lost
-  const auto idle_cells = [this] {
-    std::int32_t sum = 0;
-    for (const Held& h : held_) sum += h.use == Use::idle ? h.cells.length() : 0;
-    return sum;
-  };
-  while (idle_cells() > engine_.info().cells / kIdleShare && evict_idle(-1)) {
+  while (table_.idle_cells(-1) > engine_.info().cells / kIdleShare && evict_idle(-1)) {
   }
 }
 
 bool PrefixCache::make_room(std::int32_t count) { return evict_until(count, -1); }
 
 bool PrefixCache::evict_until(std::int32_t count, engine::SequenceId keep) {
-  while (ledger_.free() < count) {
+  while (free_cells() < count) {
     if (!evict_idle(keep)) return false;
   }
   return true;
 }
 
-// Never says no when make_room_keeping() would say yes.
+// Never says no when evict_until() would say yes.
 bool PrefixCache::could_make_room(std::int32_t count, engine::SequenceId keep) const {
-  std::int32_t room = ledger_.free();
-  for (std::size_t i = 0; i < held_.size(); ++i) {
-    if (held_[i].use == Use::idle && static_cast<engine::SequenceId>(i) != keep) room += held_[i].cells.length();
-  }
-  return room >= count;
+  return free_cells() + table_.idle_cells(keep) >= count;
 }
 
-// Throws nothing away for nothing.
-bool PrefixCache::make_room_keeping(std::int32_t count, engine::SequenceId keep) {
-  return could_make_room(count, keep) && evict_until(count, keep);
-}
-
-void PrefixCache::grew(const Lease& lease, std::span<const TokenId> tokens) {
-  Held& h = held(lease.sequence_);
-  CHECK(h.use == Use::leased);
+void PrefixCache::grew(const Lease& lease, std::span<const TokenId> tokens, std::int64_t us) {
+  Held& h = table_.at(lease.sequence_);
+  CHECK(h.use == Use::leased && !h.plan);
+  rates_.computed(size_of(h.tokens), size_of(tokens), us);
   h.tokens.insert(h.tokens.end(), tokens.begin(), tokens.end());
   h.cells.append(size_of(tokens));
 }
 
 void PrefixCache::cut(const Lease& lease, std::int32_t end) {
-  Held& h = held(lease.sequence_);
+  Held& h = table_.at(lease.sequence_);
   CHECK(end <= size_of(h.tokens));
+  h.plan.reset();
   if (!engine_.truncate(lease.sequence_, end)) {
     engine_.drop(lease.sequence_);
     end = 0;
@@ -295,27 +195,33 @@ void PrefixCache::cut(const Lease& lease, std::int32_t end) {
   h.saved = std::min(h.saved, end);
 }
 
-std::int32_t PrefixCache::length(const Lease& lease) const { return size_of(held(lease.sequence_).tokens); }
+std::int32_t PrefixCache::length(const Lease& lease) const { return size_of(table_.at(lease.sequence_).tokens); }
 
 void PrefixCache::release(Lease lease) {
   const engine::SequenceId sequence = lease.sequence_;
-  Held& h = held(sequence);
-  if (!options_.enabled || h.tokens.empty()) return;  // the lease's end empties it
+  Held& h = table_.at(sequence);
+  const bool half_restored = h.plan && !cuttable();
+  if (options_.mode == Mode::off || h.tokens.empty() || half_restored) return;  // the lease's end empties it
   lease.cache_ = nullptr;
+  h.plan.reset();
   h.use = Use::idle;
-  h.last_used = ++clock_;
-  if (!cuttable()) return;
-  // An idle sequence that is a prefix of another one holds nothing of its own.
-  for (std::size_t i = 0; i < held_.size(); ++i) {
-    const auto id = static_cast<engine::SequenceId>(i);
-    Held& other = held_[i];
-    if (id == sequence || other.use != Use::idle) continue;
+  h.last_used_us = tick();
+  if (needs_boundaries()) save_state(h, sequence);
+  if (cuttable()) drop_if_covered(sequence);
+}
+
+// An idle sequence that is a prefix of another one holds nothing of its own.
+void PrefixCache::drop_if_covered(engine::SequenceId sequence) {
+  Held& h = table_.at(sequence);
+  for (engine::SequenceId id = 0; id < table_.size(); ++id) {
+    Held& other = table_.at(id);
+    if (id == sequence || other.use != Use::idle || other.root != h.root) continue;
     const std::int32_t agree = common_prefix(other.tokens, h.tokens);
     if (agree == size_of(other.tokens)) {
       h.saved = std::max(h.saved, other.saved);
       empty(id);
     } else if (agree == size_of(h.tokens)) {
-      other.last_used = h.last_used;
+      other.last_used_us = h.last_used_us;
       empty(sequence);
       return;
     }
@@ -325,68 +231,58 @@ void PrefixCache::release(Lease lease) {
 void PrefixCache::preempt(Lease lease) {
   const engine::SequenceId sequence = std::exchange(lease.sequence_, -1);
   lease.cache_ = nullptr;
-  held(sequence).use = Use::idle;
-  save_all(sequence);
+  Held& h = table_.at(sequence);
+  const bool half_restored = h.plan && !cuttable();
+  h.plan.reset();
+  if (!half_restored) {
+    h.use = Use::idle;
+    if (needs_boundaries()) save_state(h, sequence);
+    save_all(sequence);
+  }
   empty(sequence);
 }
 
-bool PrefixCache::save_one() {
-  if (!options_.enabled || !cuttable() || options_.memory_bytes == 0) return false;
-  for (const Use use : {Use::idle, Use::leased}) {
-    for (std::size_t i = 0; i < held_.size(); ++i) {
-      if (held_[i].use == use && save_next(held_[i], static_cast<engine::SequenceId>(i))) return true;
-    }
-  }
-  return false;
-}
-
-// Saves the block after h.saved; a tail only of an idle sequence, because a leased one outgrows it.
-bool PrefixCache::save_next(Held& h, engine::SequenceId sequence) {
-  const std::int32_t length = size_of(h.tokens);
-  const std::int32_t begin = block_begin(h.saved);
-  const std::int32_t end = std::min(begin + kBlockTokens, length);
-  if (end <= h.saved || (end - begin < kBlockTokens && h.use != Use::idle)) return false;
-  Node* node = tree_.insert(h.tokens, begin, end);
-  if (!node) {
-    h.saved = length;  // an ancestor was evicted meanwhile; save_all() starts over when it matters
-    return false;
-  }
-  h.saved = end;
-  if (!node->bytes.empty() || node->end() != end) return true;
-  auto bytes = engine_.save(sequence, begin, end);
-  if (!bytes) {
-    log::warn("cache block not saved", {{"position", begin}, {"why", bytes.error().message}});
-    return true;
-  }
-  tree_.put(node, std::move(*bytes));
-  return true;
-}
-
-void PrefixCache::save_all(engine::SequenceId sequence) {
-  if (!options_.enabled || !cuttable() || options_.memory_bytes == 0) return;
-  Held& h = held(sequence);
-  h.saved = 0;
-  for (const PrefixTree::Step& step : tree_.find(h.tokens)) {
-    const bool whole = step.matched == static_cast<std::int32_t>(step.node->tokens.size());
-    if (!whole || step.node->bytes.empty()) break;
-    h.saved = step.node->end();
-  }
-  while (save_next(h, sequence)) {
-  }
-}
-
 void PrefixCache::empty(engine::SequenceId sequence) {
-  Held& h = held(sequence);
   engine_.drop(sequence);
-  h.use = Use::empty;
-  h.tokens.clear();
-  h.cells.clear();
-  h.saved = 0;
+  table_.clear(sequence);
 }
 
-std::int32_t PrefixCache::idle_sequences() const {
-  return static_cast<std::int32_t>(
-      std::count_if(held_.begin(), held_.end(), [](const Held& h) { return h.use == Use::idle; }));
+CacheReport PrefixCache::report() const {
+  CacheReport report = counters_;
+  report.mode = options_.mode == Mode::full ? "full" : options_.mode == Mode::off ? "off" : "whole sequences";
+  report.mode_reason = options_.mode_reason;
+  report.cells = engine_.info().cells;
+  report.cells_used = used_cells();
+  report.sequences = table_.size();
+  report.sequences_idle = idle_sequences();
+  report.ram_bytes = tree_.bytes();
+  report.ram_budget_bytes = tree_.budget_bytes();
+  report.ram_evictions = tree_.evictions();
+  report.prefill_tokens_s = rates_.tokens_per_s();
+  report.disk_bytes_s = rates_.disk_bytes_per_s();
+  tree_.for_each([&](const Node& node) {
+    for (const Copy* copy : {&node.rows, &node.state}) {
+      report.records_ram += copy->ram != nullptr;
+      report.records_disk += copy->on_disk;
+    }
+    report.snapshots += node.state.anywhere();
+  });
+  return report;
+}
+
+std::vector<HeldRecord> PrefixCache::records() const {
+  std::vector<HeldRecord> records;
+  const std::int64_t now = clock_.now_us();
+  tree_.for_each([&](const Node& node) {
+    for (const Part part : {Part::rows, Part::state}) {
+      const Copy& copy = node.part(part);
+      if (!copy.anywhere()) continue;
+      const double idle_s = static_cast<double>(std::max<std::int64_t>(0, now - node.last_used_us)) / 1e6;
+      records.push_back({record_id(node, part).kind, node.key, node.parent->key, node.begin, node.end(),
+                         copy.ram ? copy.bytes : 0, copy.on_disk, node.hits, idle_s});
+    }
+  });
+  return records;
 }
 
 }  // namespace kvern::cache

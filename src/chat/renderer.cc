@@ -9,23 +9,20 @@
 #include <utility>
 #include <vector>
 
+#include "chat/control_names.h"
 #include "chat/conversation.h"
 #include "chat/default_template.h"
+#include "chat/prompt_walk.h"
+#include "chat/rendered_text.h"
+#include "chat/segments.h"
 #include "chat/template/jinja_template.h"
+#include "chat/transport_headers.h"
+#include "chat/turns/same_meaning.h"
 
 namespace kvern::chat {
 namespace {
 
 using Parts = std::vector<RenderedPart>;
-
-std::string_view without_leading_space(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
-  return text;
-}
-
-std::string_view without_trailing_space(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
-}
 
 std::string joined(const Parts& parts) {
   std::string text;
@@ -55,24 +52,27 @@ bool uses_tools(const ChatRequest& request) {
   });
 }
 
-// The part where the first message after the head begins, or parts.size(). A part of the head that
-// happens to begin with the same text is found instead; that is a shared position too.
-std::size_t first_turn_part(const Parts& parts, const std::vector<Message>& messages) {
+// Where the first message after the head begins, or the text's end. A part of the head that happens
+// to begin with the same words is found instead; that is a shared position too.
+std::size_t first_turn(const RenderedText& rendered, const std::vector<Message>& messages) {
   const auto turn =
       std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role != Role::system; });
-  if (turn == messages.end()) return parts.size();
-  const std::string_view content = without_trailing_space(without_leading_space(turn->content));
-  if (content.empty()) return parts.size();
-  const auto found = std::find_if(parts.begin(), parts.end(), [&](const RenderedPart& part) {
-    return part.is_input && without_leading_space(part.text).starts_with(content);
+  const std::string_view content = turn == messages.end() ? std::string_view() : bare(turn->content);
+  if (content.empty()) return rendered.text.size();
+  const auto found = std::find_if(rendered.parts.begin(), rendered.parts.end(), [&](const RenderedText::Part& part) {
+    return part.is_input && bare(rendered.of(part)).starts_with(content);
   });
-  return static_cast<std::size_t>(found - parts.begin());
+  return found == rendered.parts.end() ? rendered.text.size() : found->begin;
 }
 
 class TemplateRenderer final : public Renderer {
  public:
-  TemplateRenderer(const Vocab& vocab, Chosen chosen, std::unique_ptr<JinjaTemplate> jinja)
-      : vocab_(vocab), chosen_(chosen), template_(std::move(jinja)) {
+  TemplateRenderer(const Vocab& vocab, Chosen chosen, std::unique_ptr<JinjaTemplate> jinja, bool keep_headers)
+      : vocab_(vocab),
+        chosen_(chosen),
+        template_(std::move(jinja)),
+        keep_headers_(keep_headers),
+        control_names_(vocab, marker_tokens(*chosen.dialect, vocab)) {
     constants_ = {{"bos_token", std::string(vocab.bos_text())}, {"eos_token", std::string(vocab.eos_text())}};
     header_ = generation_header();
     vocab.tokenize(header_, SpecialTokens::as_tokens, header_tokens_);
@@ -80,23 +80,56 @@ class TemplateRenderer final : public Renderer {
 
   const Chosen& dialect() const override { return chosen_; }
 
-  Result<RenderedChat> render(const ChatRequest& request) const override {
-    const std::vector<Message> messages = prepared(request);
-    TRY(const Parts parts, render_parts(request, messages));
+  Result<RenderedChat> render(const ChatRequest& request, const Recalled* recalled) const override {
     RenderedChat chat;
-    chat.prompt = tokenised(parts, first_turn_part(parts, messages));
-    chat.in_reasoning = opens_reasoning(parts);
+    const std::vector<Message> said = said_to_model(request, recalled, chat.dropped_transport_header);
+    const std::vector<Message> messages = prepared(request, said);
+    TRY(const Parts parts, render_parts(request, messages));
+    const RenderedText rendered(parts);
+    const WalkContext context{vocab_, chosen_, control_names_, header_};
+    PromptWalk walk(context, rendered, request.tools);
+    if (recalled != nullptr) replay(walk, *recalled, chat);
+    walk.finish();
+    chat.mark = walk.mark();
+    chat.in_reasoning = opens_reasoning(rendered);
+    fill(chat.prompt, rendered, walk, first_turn(rendered, messages), said, request.tools);
     return chat;
   }
 
   Result<std::string> render_text(const ChatRequest& request) const override {
-    return render_parts(request, prepared(request)).map(joined);
+    bool dropped = false;
+    return render_parts(request, prepared(request, said_to_model(request, nullptr, dropped))).map(joined);
   }
 
  private:
-  std::vector<Message> prepared(const ChatRequest& request) const {
-    if (chosen_.knows_tools || !uses_tools(request)) return request.messages;
-    return without_tools(request.messages, request.tools, *chosen_.dialect);
+  // The messages without what is not meant for the model.
+  std::vector<Message> said_to_model(const ChatRequest& request, const Recalled* recalled, bool& dropped) const {
+    std::vector<Message> messages = recalled != nullptr ? recalled->messages : request.messages;
+    if (keep_headers_) return messages;
+    for (Message& message : messages) {
+      if (message.role != Role::system) continue;
+      const std::string_view rest = without_transport_header(message.content);
+      if (rest.size() == message.content.size()) continue;
+      message.content = std::string(rest);
+      dropped = true;
+    }
+    return messages;
+  }
+
+  std::vector<Message> prepared(const ChatRequest& request, const std::vector<Message>& messages) const {
+    if (chosen_.knows_tools || !uses_tools(request)) return messages;
+    return without_tools(messages, request.tools, *chosen_.dialect);
+  }
+
+  static void replay(PromptWalk& walk, const Recalled& recalled, RenderedChat& chat) {
+    for (std::size_t i = 0; i < recalled.turns.size(); ++i) {
+      if (!recalled.turns[i]) continue;
+      ++chat.turns_recalled;
+      bool replayed = walk.replay(i, *recalled.turns[i]);
+      if (i < recalled.others.size())
+        for (const TurnPtr& other : recalled.others[i]) replayed = replayed || walk.replay(i, *other);
+      chat.turns_replayed += replayed ? 1 : 0;
+    }
   }
 
   // A template that refuses the request as sent is tried once more with what it may have refused
@@ -116,29 +149,25 @@ class TemplateRenderer final : public Renderer {
     return parts;
   }
 
-  Prompt tokenised(const Parts& parts, std::size_t first_turn) const {
-    Prompt prompt;
-    const TokenId bos = vocab_.required_bos();
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      if (i == first_turn && !prompt.tokens.empty()) add_boundary(prompt, prompt.tokens.size());
-      const SpecialTokens special = parts[i].is_input ? SpecialTokens::as_text : SpecialTokens::as_tokens;
-      vocab_.tokenize(parts[i].text, special, prompt.tokens);
-      if (i == 0 && bos >= 0 && (prompt.tokens.empty() || prompt.tokens.front() != bos))
-        prompt.tokens.insert(prompt.tokens.begin(), bos);
-    }
-    if (parts.empty() && bos >= 0) prompt.tokens.push_back(bos);
-    if (!parts.empty() && !parts.back().is_input) mark_header(prompt, parts.back().text);
-    return prompt;
+  void fill(Prompt& prompt, const RenderedText& rendered, const PromptWalk& walk, std::size_t first,
+            std::span<const Message> messages, std::span<const Tool> tools) const {
+    const std::size_t end = rendered.text.size();
+    prompt.tokens = walk.tokens();
+    if (first < end) add_boundary(prompt, walk.tokens_before(first));
+    const std::size_t header = header_tokens(prompt, rendered);
+    if (header > 0) add_boundary(prompt, prompt.tokens.size() - header);
+    prompt.segments = segments_of(rendered, walk, {first < end ? first : 0, header}, messages, tools);
   }
 
-  // The end of the conversation, where the next request goes on with an assistant turn of its own.
-  void mark_header(Prompt& prompt, std::string_view tail) const {
-    if (header_.empty() || !tail.ends_with(header_)) return;
+  // How many tokens at the end are the header's: after them the next request goes on with an assistant
+  // turn of its own. 0: it cannot be told.
+  std::size_t header_tokens(const Prompt& prompt, const RenderedText& rendered) const {
+    if (rendered.parts.empty() || rendered.parts.back().is_input) return 0;
+    if (header_.empty() || !rendered.of(rendered.parts.back()).ends_with(header_)) return 0;
     const std::size_t length = header_tokens_.size();
-    if (length >= prompt.tokens.size()) return;
+    if (length >= prompt.tokens.size()) return 0;
     const auto start = prompt.tokens.end() - static_cast<std::ptrdiff_t>(length);
-    if (std::equal(header_tokens_.begin(), header_tokens_.end(), start))
-      add_boundary(prompt, prompt.tokens.size() - length);
+    return std::equal(header_tokens_.begin(), header_tokens_.end(), start) ? length : 0;
   }
 
   static void add_boundary(Prompt& prompt, std::size_t tokens) {
@@ -161,15 +190,17 @@ class TemplateRenderer final : public Renderer {
     return with.starts_with(without) ? with.substr(without.size()) : std::string();
   }
 
-  bool opens_reasoning(const Parts& parts) const {
+  bool opens_reasoning(const RenderedText& rendered) const {
     const std::string_view begin = chosen_.dialect->reasoning_begin;
-    if (!chosen_.reasons || begin.empty() || parts.empty() || parts.back().is_input) return false;
-    return without_trailing_space(parts.back().text).ends_with(begin);
+    if (!chosen_.reasons || begin.empty() || rendered.parts.empty() || rendered.parts.back().is_input) return false;
+    return bare(rendered.of(rendered.parts.back())).ends_with(begin);
   }
 
   const Vocab& vocab_;
   const Chosen chosen_;
   const std::unique_ptr<JinjaTemplate> template_;
+  const bool keep_headers_;
+  const ControlNames control_names_;
   Json constants_;
   std::string header_;  // and its tokens
   std::vector<TokenId> header_tokens_;
@@ -182,7 +213,7 @@ Result<std::unique_ptr<Renderer>> Renderer::create(const Vocab& vocab, RendererO
   TRY(const Chosen chosen, choose(options));
   Result<std::unique_ptr<JinjaTemplate>> parsed = JinjaTemplate::parse(options.template_source);
   if (!parsed) return fail(parsed.error().code, parsed.error().message, "--chat-template");
-  return std::make_unique<TemplateRenderer>(vocab, chosen, std::move(*parsed));
+  return std::make_unique<TemplateRenderer>(vocab, chosen, std::move(*parsed), options.keep_transport_headers);
 }
 
 }  // namespace kvern::chat

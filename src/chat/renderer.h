@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "chat/dialect/dialect.h"
+#include "chat/turns/turn_index.h"
 #include "core/chat_request.h"
 #include "core/prompt.h"
 #include "core/vocab.h"
@@ -15,13 +16,18 @@
 namespace kvern::chat {
 
 struct RendererOptions {
-  std::string template_source;  // empty: ChatML, which most small models understand
-  std::string dialect;          // --dialect; empty: chosen from the template
+  std::string template_source;          // empty: ChatML, which most small models understand
+  std::string dialect;                  // --dialect; empty: chosen from the template
+  bool keep_transport_headers = false;  // see transport_headers.h
 };
 
 struct RenderedChat {
   Prompt prompt;
-  bool in_reasoning = false;  // the template's own end opened the reasoning block
+  PromptMark mark;                 // what the turn to come is remembered with
+  bool in_reasoning = false;       // the template's own end opened the reasoning block
+  std::size_t turns_recalled = 0;  // and of these
+  std::size_t turns_replayed = 0;  // went in with their own tokens
+  bool dropped_transport_header = false;
 };
 
 class Renderer {
@@ -32,7 +38,10 @@ class Renderer {
 
   virtual const Chosen& dialect() const = 0;
 
-  virtual Result<RenderedChat> render(const ChatRequest& request) const = 0;
+  // recalled: the request's messages as TurnIndex::recall() gave them; null: as they are. A recalled
+  // turn's own tokens are used where everything before it has the tokens it was generated after, and
+  // where what the template writes for it means the same.
+  virtual Result<RenderedChat> render(const ChatRequest& request, const Recalled* recalled = nullptr) const = 0;
 
   // The prompt as text, for /apply-template.
   virtual Result<std::string> render_text(const ChatRequest& request) const = 0;

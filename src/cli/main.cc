@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/cache_command.h"
 #include "cli/chat_command.h"
 #include "cli/doctor_command.h"
 #include "cli/exit_code.h"
@@ -28,6 +29,7 @@ struct Entry {
 constexpr std::array kCommands = {
     Entry{"serve", "serve a model over the OpenAI API", serve_command},
     Entry{"chat", "talk to a model in the terminal", chat_command},
+    Entry{"cache", "look at what is kept, and why reuse stopped", cache_command},
     Entry{"doctor", "find out what would keep a server from running here", doctor_command},
 };
 

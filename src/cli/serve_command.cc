@@ -31,9 +31,13 @@ std::string banner(const Ready& ready, const app::ServeOptions& options) {
   const auto row = [](std::string_view label, std::string_view text) {
     return fmt::format("  {} {}\n", styled(fmt::format("{:<8}", label), Style::dim, STDERR_FILENO), text);
   };
+  const std::string disk = ready.cache_disk_bytes == 0
+                               ? "nothing on disk"
+                               : fmt::format("{} of disk in {}", human_bytes(ready.cache_disk_bytes),
+                                             app::record_folder(options.cache_dir).string());
   const std::string cache = options.no_cache ? std::string("off (--no-cache)")
-                                             : fmt::format("{} cells shared, {} of memory beside them", ready.cells,
-                                                           human_bytes(ready.cache_ram_bytes));
+                                             : fmt::format("{} tokens on the device, {} of memory, {}", ready.cells,
+                                                           human_bytes(ready.cache_ram_bytes), disk);
   std::string out = row("model", fmt::format("{}  ({}; loaded in {:.1f} s)", ready.model, options.model, ready.load_s));
   out += row("context", fmt::format("{} tokens a conversation, {} at once", ready.context, ready.parallel));
   out += row("cache", cache);
@@ -56,6 +60,7 @@ void announce(const Ready& ready, const app::ServeOptions& options) {
                       {"cells", ready.cells},
                       {"parallel", ready.parallel},
                       {"cache_ram_bytes", ready.cache_ram_bytes},
+                      {"cache_disk_bytes", ready.cache_disk_bytes},
                       {"dialect", ready.dialect},
                       {"template_knows_tools", ready.template_knows_tools},
                       {"load_s", ready.load_s}});

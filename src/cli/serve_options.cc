@@ -27,9 +27,11 @@ constexpr std::array kFlags = {
     Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
     Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
     Flag{"threads", 't', "N", "WORK", "default: one a physical core"},
-    Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; default: auto"},
-    Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts (not used yet)"},
+    Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; 0: none; default: auto"},
+    Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts, such as 40G; 0: none; default: auto"},
     Flag{"cache-dir", 0, "PATH", "CACHE", "default: ~/.cache/kvern"},
+    Flag{"warm", 0, "FILE", "CACHE", "a chat request's JSON whose prompt is computed at start; repeatable", true},
+    Flag{"keep-transport-headers", 0, "", "CACHE", "leave clients' billing lines, which change, in the prompt"},
     Flag{"no-cache", 0, "", "CACHE", "compute every prompt from its first token"},
     Flag{"log-level", 0, "LEVEL", "MORE", "debug, info, warn, error or off; default: info"},
     Flag{"log-format", 0, "FORMAT", "MORE", "text or json; default: text"},
@@ -50,7 +52,8 @@ Result<std::optional<std::uint64_t>> size_of(const Settings& settings, std::stri
   if (word == "auto") return std::optional<std::uint64_t>();
   const auto bytes = parse_size(word);
   if (!bytes) {
-    return fail(Code::invalid, fmt::format("'{}' is not a size; write 512M, 16G or auto", word), settings.origin(name));
+    return fail(Code::invalid, fmt::format("'{}' is not a size; write 512M, 16G, auto or 0", word),
+                settings.origin(name));
   }
   return bytes;
 }
@@ -137,6 +140,8 @@ Result<ServeSettings> serve_settings(const Settings& settings) {
   TRY(options.cache_ram_bytes, size_of(settings, "cache-ram"));
   TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));
   TRY(options.no_cache, settings.on("no-cache"));
+  TRY(options.keep_transport_headers, settings.on("keep-transport-headers"));
+  if (const Setting* warm = settings.find("warm")) options.warm_files = warm->values;
   TRY_OK(read_log(settings, out));
   TRY_OK(check_reach(settings, options));
   return out;

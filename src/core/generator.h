@@ -32,6 +32,7 @@ struct GenerateRequest {
   std::vector<std::string> stops;  // text that ends the turn and is not part of it
   std::vector<TokenId> markers;    // control tokens whose names belong in the text (a dialect's markers)
   std::string session;
+  std::string cache_salt;  // requests share what was computed only with those of equal salt
 };
 
 // One generated token. text holds whole UTF-8 sequences and may be empty (a control token, or

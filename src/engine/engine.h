@@ -21,7 +21,8 @@ using SequenceId = std::int32_t;
 using Position = std::int32_t;
 using Bytes = std::vector<std::byte>;
 
-// What the model keeps per sequence, and so where a sequence may be cut.
+// What the model keeps per sequence, and so where a sequence may be cut. Besides a state that cannot
+// be cut, both others may have rows (of full-attention layers) that can.
 enum class StateKind {
   attention,       // KV rows only: fork, truncate, save and load at any position
   sliding_window,  // cells outside the window vanish: cuts need a snapshot
@@ -38,7 +39,8 @@ struct Info {
   std::int32_t sequences = 0;  // ids 0..sequences-1
   std::int32_t batch = 0;      // most tokens of one decode call
   StateKind state = StateKind::attention;
-  std::size_t bytes_per_token = 0;  // of saved KV; 0 when there are no rows to save
+  bool has_rows = true;             // false: a purely recurrent model; save() and load() move nothing
+  std::size_t bytes_per_token = 0;  // of KV cells, about
   std::uint64_t parameters = 0;
   std::uint64_t model_bytes = 0;
   // Everything that changes KV bytes, one fact each: what a fingerprint of saved rows hashes.
@@ -71,23 +73,29 @@ class Engine {
   // them. Valid until the next decode.
   virtual std::span<const float> logits(std::size_t row) = 0;
 
-  // Makes `to` (empty before) share the cells of `from` in [0, end).
+  // Makes `to` (empty before) share the rows of `from` in [0, end). With a state that cannot be cut,
+  // `to` has none yet: load_state() must follow before it is decoded.
   virtual Status fork(SequenceId from, SequenceId to, Position end) = 0;
   // Forgets positions >= end. False when the state cannot go back; the sequence is then unchanged.
   virtual bool truncate(SequenceId sequence, Position end) = 0;
   virtual void drop(SequenceId sequence) = 0;
 
-  // KV rows of [begin, end) as bytes that load() accepts on any engine with an equal fingerprint.
-  // Only for what StateKind::attention keeps; the rest travels by save_state.
+  // KV rows of [begin, end) as bytes that load() accepts on any engine with an equal fingerprint: of
+  // all layers with StateKind::attention, else of the full-attention layers only. Empty without rows.
   virtual Result<Bytes> save(SequenceId sequence, Position begin, Position end) = 0;
-  // Appends saved rows: the sequence must end at `begin`. Code::corrupt when the bytes do not fit;
-  // Code::busy when there are no cells. The sequence is unchanged on failure.
+  // Appends the rows of [begin, end): the sequence must end at `begin`, and bytes hold rows from
+  // `begin` to `end` or beyond; what is beyond is left out. Code::corrupt when the bytes do not fit;
+  // Code::busy when there are no cells. The sequence is unchanged on failure. With a state that cannot
+  // be cut load_state() must follow before it is decoded.
   virtual Status load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes) = 0;
 
   // The part of a sequence that cannot be cut (running state, cells inside the window) at its
-  // current end. Set last, after all load() calls.
+  // current end. Only when StateKind is not attention.
   virtual Result<Bytes> save_state(SequenceId sequence) = 0;
-  virtual Status load_state(SequenceId sequence, std::span<const std::byte> bytes) = 0;
+  // Set last, after fork() and all load() calls, when the rows end where the state was saved; without
+  // rows (has_rows false) on an empty sequence, which then ends at `end`. Code::corrupt when the bytes
+  // are no state for `end`; the sequence must then be dropped.
+  virtual Status load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes) = 0;
 
   // Thread: any. Makes a running decode return Decoded::aborted soon; cleared by clear_abort().
   virtual void abort() = 0;

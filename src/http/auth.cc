@@ -33,13 +33,18 @@ bool matches_one(std::string_view given, std::span<const std::string> keys) {
 
 }  // namespace
 
-bool authorized(const Request& request, std::span<const std::string> keys) {
-  if (keys.empty()) return true;
+std::string_view accepted_key(const Request& request, std::span<const std::string> keys) {
   for (const auto& [name, value] : request.headers) {
-    if (name == "x-api-key" && matches_one(trim(value), keys)) return true;
-    if (name == "authorization" && matches_one(bearer_key(value), keys)) return true;
+    std::string_view given;
+    if (name == "x-api-key") given = trim(value);
+    if (name == "authorization") given = bearer_key(value);
+    if (!given.empty() && matches_one(given, keys)) return given;
   }
-  return false;
+  return {};
+}
+
+bool authorized(const Request& request, std::span<const std::string> keys) {
+  return keys.empty() || !accepted_key(request, keys).empty();
 }
 
 }  // namespace kvern::http

@@ -10,11 +10,13 @@
 namespace kvern::schedule {
 namespace {
 
-// A shared prefix shorter than this is computed again rather than waited for.
-constexpr std::int32_t kWorthWaitingTokens = 16;
-// Cells a sequence should find free beyond its prompt when it starts, so that it does not get
-// preempted at once.
-constexpr std::int32_t kHeadroomTokens = 64;
+// While somebody decodes, loading and saving blocks may each take this part of the time.
+constexpr double kMoveShare = 0.25;
+constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
+
+double blend(double old, std::int64_t now) {
+  return old == 0 ? static_cast<double>(now) : old + 0.1 * (static_cast<double>(now) - old);
+}
 
 }  // namespace
 
@@ -85,8 +87,9 @@ void Scheduler::wake() {
 
 void Scheduler::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (step()) continue;
-    if (!cache_.save_one()) wait_for_work(stop);
+    if (step() || cache_.save_one()) continue;
+    const std::int64_t timeout_us = cache_.poll();
+    if (timeout_us != 0) wait_for_work(stop, timeout_us);
   }
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -96,33 +99,56 @@ void Scheduler::run(const std::stop_token& stop) {
   while (!running_.empty()) end_running(running_.size() - 1, {FinishReason::cancelled, {}, {}, {}});
   for (; !waiting_.empty(); waiting_.pop_front())
     end(std::move(waiting_.front()), {FinishReason::cancelled, {}, {}, {}});
+  cache_.flush();
 }
 
-void Scheduler::wait_for_work(const std::stop_token& stop) {
+// timeout_us: -1 for none.
+void Scheduler::wait_for_work(const std::stop_token& stop, std::int64_t timeout_us) {
   std::unique_lock lock(inbox_mutex_);
-  inbox_changed_.wait(lock, stop, [this] { return awake_; });
+  const auto awake = [this] { return awake_; };
+  if (timeout_us < 0) {
+    inbox_changed_.wait(lock, stop, awake);
+  } else {
+    inbox_changed_.wait_for(lock, stop, std::chrono::microseconds(timeout_us), awake);
+  }
   awake_ = false;
+}
+
+bool Scheduler::post(std::function<void()> job) {
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (stopped_) return false;
+    jobs_.push_back(std::move(job));
+  }
+  wake();
+  return true;
 }
 
 bool Scheduler::step() {
   drain_inbox();
+  cache_.poll();
   drop_cancelled();
   admit();
+  const bool loaded = restore();
   make_plan();
   publish_stats();
-  if (plan_.tokens == 0) return false;
+  if (plan_.tokens == 0) return loaded;
   if (!secure_cells()) return true;
   decode();
+  save_beside();
   return true;
 }
 
 void Scheduler::drain_inbox() {
   std::vector<SequencePtr> arrived;
+  std::vector<std::function<void()>> jobs;
   {
     const std::lock_guard lock(inbox_mutex_);
     arrived.swap(inbox_);
+    jobs.swap(jobs_);
     awake_ = false;
   }
+  for (const auto& job : jobs) job();
   for (SequencePtr& sequence : arrived) waiting_.push_back(std::move(sequence));
 }
 
@@ -141,70 +167,69 @@ void Scheduler::drop_cancelled() {
   }
 }
 
-// Oldest first. Who waits for a shared prefix lets others pass; who waits for cells does not, or a
-// long prompt would starve. Parked sequences do not count: a slow reader holds cells, not a place.
-void Scheduler::admit() {
-  if (crowded_ && !running_.empty()) return;
-  crowded_ = false;
-  std::int32_t active = static_cast<std::int32_t>(
-      std::count_if(running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked(); }));
-  for (auto it = waiting_.begin(); it != waiting_.end() && active < options_.parallel;) {
-    if (must_wait_for_prefix(**it)) {
-      ++it;
-      continue;
+// Blocks into cells, oldest request first. True when something moved.
+bool Scheduler::restore() {
+  const bool beside = std::any_of(running_.begin(), running_.end(),
+                                  [](const auto& s) { return s->decoding() && !s->parked() && !s->restoring; });
+  const double beside_bytes = kMoveShare * step_us_ * restore_bytes_us_;
+  const std::uint64_t bytes_max = beside ? static_cast<std::uint64_t>(beside_bytes) : kRestoreBytes;
+  bool moved = false;
+  for (std::size_t i = 0; i < running_.size() && !(beside && moved); ++i) {
+    Sequence& sequence = *running_[i];
+    if (!sequence.restoring) continue;
+    const std::int32_t before = cache_.length(*sequence.lease);
+    const std::int64_t begin_us = clock_.now_us();
+    const auto status = cache_.restore(*sequence.lease, bytes_max, sequence.reused);
+    const std::int64_t took_us = clock_.now_us() - begin_us;
+    if (status == cache::PrefixCache::Restore::lost) {
+      put_back(i);
+      return true;
     }
-    const Status started = start(**it);
-    if (!started && started.error().code == Code::busy && !running_.empty()) break;
-    SequencePtr sequence = std::move(*it);
-    it = waiting_.erase(it);
-    if (started) {
-      running_.push_back(std::move(sequence));
-      ++active;
-    } else {
-      end(std::move(sequence), {FinishReason::failed, {}, started.error(), {}});
+    const std::int32_t tokens = cache_.length(*sequence.lease) - before;
+    if (took_us > 0 && tokens > 0) {
+      const double bytes = static_cast<double>(engine_.info().bytes_per_token) * tokens;
+      restore_bytes_us_ = bytes / static_cast<double>(took_us);
     }
+    if (status == cache::PrefixCache::Restore::done) restored(sequence);
+    moved = moved || tokens > 0;
   }
-  std::sort(running_.begin(), running_.end(), [](const auto& a, const auto& b) { return a->arrival() < b->arrival(); });
+  return moved;
 }
 
-// True while a running prefill is about to compute tokens this prompt begins with.
-bool Scheduler::must_wait_for_prefix(const Sequence& waiting) const {
-  if (!cache_.can_share()) return false;
-  std::int32_t held = -1;
-  for (const SequencePtr& running : running_) {
-    if (running->pending() <= 1 || running->parked()) continue;
-    const std::int32_t shared = std::min(cache::common_prefix(waiting.tokens(), running->tokens()), waiting.size() - 1);
-    if (shared <= running->computed) continue;
-    if (held < 0) held = cache_.reusable(waiting.tokens());
-    if (shared - held >= kWorthWaitingTokens) return true;
-  }
-  return false;
+void Scheduler::restored(Sequence& sequence) {
+  sequence.restoring = false;
+  sequence.computed = cache_.length(*sequence.lease);
+  const cache::PrefixCache::Reused& reused = sequence.reused;
+  if (cache_.needs_boundaries() && reused.branch > sequence.computed) sequence.add_stop(reused.branch);
+  if (sequence.started()) return;  // resumed after a preemption: its usage stands
+  Usage& usage = sequence.usage;
+  usage.reused_device_tokens = reused.device_tokens;
+  usage.reused_memory_tokens = reused.memory_tokens;
+  usage.reused_disk_tokens = reused.disk_tokens;
+  usage.pending_tokens = usage.prompt_tokens - sequence.computed;
+  usage.why = reused.why;
+  if (options_.reuse_log)
+    usage.why = options_.reuse_log->note(sequence.request().id, {sequence.tokens(), sequence.segments(), sequence.salt()},
+                                         usage);
 }
 
-Status Scheduler::start(Sequence& sequence) {
-  const std::int32_t headroom = std::clamp(context_ - sequence.size(), 0, kHeadroomTokens);
-  auto acquired = cache_.acquire(sequence.tokens(), headroom);
-  if (!acquired && acquired.error().code == Code::busy && running_.empty()) {
-    acquired = cache_.acquire(sequence.tokens(), 0);  // alone: whatever room there is
-  }
-  if (!acquired) return tl::unexpected(std::move(acquired).error());
-  sequence.computed = acquired->device_tokens + acquired->memory_tokens;
-  sequence.lease.emplace(std::move(acquired->lease));
-  const bool resumed = sequence.started();
-  if (!resumed) {
-    sequence.usage.reused_device_tokens = acquired->device_tokens;
-    sequence.usage.reused_memory_tokens = acquired->memory_tokens;
-    sequence.usage.pending_tokens = sequence.usage.prompt_tokens - sequence.computed;
-    sequence.usage.why = acquired->why;
-    sequence.usage.queue_us = clock_.now_us() - sequence.submitted_us();
-  }
-  return {};
+// One block of what only the device holds goes to RAM, when enough time has passed since the last.
+void Scheduler::save_beside() {
+  if (save_us_ > 0 && save_credit_us_ < save_us_) return;
+  const std::int64_t begin_us = clock_.now_us();
+  if (!cache_.save_one()) return;
+  const std::int64_t took_us = clock_.now_us() - begin_us;
+  save_us_ = blend(save_us_, took_us);
+  save_credit_us_ -= static_cast<double>(took_us);
 }
 
 void Scheduler::make_plan() {
   items_.clear();
-  for (const SequencePtr& sequence : running_)
-    items_.push_back({sequence->pending(), sequence->decoding(), sequence->parked()});
+  for (const SequencePtr& sequence : running_) {
+    std::int32_t pending = sequence->pending();
+    if (cache_.needs_boundaries()) pending = std::min(pending, sequence->next_stop() - sequence->computed);
+    items_.push_back({sequence->restoring ? 0 : pending, sequence->decoding(), sequence->parked()});
+  }
   schedule::make_plan(items_, options_.limits, plan_);
 }
 
@@ -236,13 +261,20 @@ void Scheduler::give_way() {
 }
 
 void Scheduler::preempt_youngest() {
-  SequencePtr youngest = std::move(running_.back());
-  running_.pop_back();
-  log::info("preempted", {{"id", youngest->request().id}, {"tokens", youngest->size()}});
-  cache_.preempt(std::move(*youngest->lease));
-  youngest->lease.reset();
-  youngest->computed = 0;
-  waiting_.push_front(std::move(youngest));
+  Sequence& youngest = *running_.back();
+  log::info("preempted", {{"id", youngest.request().id}, {"tokens", youngest.size()}});
+  cache_.preempt(std::move(*youngest.lease));
+  put_back(running_.size() - 1);
+}
+
+// From running to waiting, without a lease.
+void Scheduler::put_back(std::size_t index) {
+  SequencePtr sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+  sequence->lease.reset();
+  sequence->restoring = false;
+  sequence->computed = 0;
+  waiting_.push_front(std::move(sequence));
 }
 
 void Scheduler::decode() {
@@ -255,9 +287,11 @@ void Scheduler::decode() {
                         position + 1 == sequence.size()});
     }
   }
+  const std::int64_t begin_us = clock_.now_us();
   const auto decoded = engine_.decode(batch_);
+  const std::int64_t took_us = clock_.now_us() - begin_us;
   if (decoded && *decoded == engine::Decoded::ok) {
-    settle();
+    settle(took_us);
   } else if (decoded && *decoded == engine::Decoded::no_room) {
     // The ledger never counts too few, so the engine has lost cells to fragmentation at worst.
     if (!cache_.make_room(cache_.free_cells() + 1)) give_way();
@@ -275,15 +309,19 @@ void Scheduler::decode() {
   }
 }
 
-void Scheduler::settle() {
+void Scheduler::settle(std::int64_t took_us) {
+  const bool alone = plan_.shares.size() == 1;
+  if (running_[plan_.shares.front().item]->decoding()) step_us_ = blend(step_us_, took_us);
+  save_credit_us_ = std::min(save_credit_us_ + kMoveShare * static_cast<double>(took_us), 2 * save_us_);
   std::size_t row = 0;
   std::vector<std::pair<std::size_t, Ending>> endings;
   for (const PlanShare& share : plan_.shares) {
     Sequence& sequence = *running_[share.item];
     const auto computed =
         sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
-    cache_.grew(*sequence.lease, computed);
+    cache_.grew(*sequence.lease, computed, alone ? took_us : 0);
     sequence.computed += share.tokens;
+    if (sequence.at_stop()) cache_.boundary(*sequence.lease);
     sequence.usage.pending_tokens =
         std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
     row += static_cast<std::size_t>(share.tokens);
@@ -310,6 +348,7 @@ void Scheduler::end_running(std::size_t index, Ending ending) {
 void Scheduler::end(SequencePtr sequence, Ending ending) {
   if (sequence->lease) cache_.release(std::move(*sequence->lease));
   sequence->lease.reset();
+  if (options_.reuse_log) options_.reuse_log->finish(sequence->request().id, sequence->usage, sequence->tokens());
   if (ending.stop.empty()) sequence->flush();
   Usage& usage = sequence->usage;
   if (sequence->started()) usage.decode_us = clock_.now_us() - sequence->first_token_us;
@@ -319,6 +358,7 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"prompt", usage.prompt_tokens},
                         {"reused", usage.reused_tokens()},
                         {"memory", usage.reused_memory_tokens},
+                        {"disk", usage.reused_disk_tokens},
                         {"computed", usage.computed_tokens()},
                         {"why", to_string(usage.why)},
                         {"queue_ms", static_cast<double>(usage.queue_us) / 1e3},
@@ -327,6 +367,7 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"tok_s", rate},
                         {"finish", to_string(ending.reason)}});
   ending.usage = usage;
+  if (options_.on_end) options_.on_end(usage, ending.reason);
   submitted_.fetch_sub(1);
   publish_stats();
   sequence->stream().end(std::move(ending));

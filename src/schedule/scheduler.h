@@ -3,7 +3,8 @@
 // Continuous batching: every step decodes all running sequences and fills the rest of the batch
 // with prompt chunks. A request whose prompt another one is just computing waits for it and forks.
 // When cells run out idle sequences go to RAM, then the youngest running one is preempted and
-// resumes later: an overfull pool delays, it does not fail.
+// resumes later: an overfull pool delays, it does not fail. Blocks are loaded and saved between steps,
+// for a part of a step's time while others decode.
 //
 // Thread: submit() any; step() and run() the engine thread, which owns everything else.
 #pragma once
@@ -12,6 +13,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -25,6 +27,7 @@
 #include "core/generator.h"
 #include "engine/engine.h"
 #include "schedule/plan.h"
+#include "schedule/reuse_log.h"
 #include "schedule/sequence.h"
 
 namespace kvern::schedule {
@@ -34,6 +37,8 @@ struct SchedulerOptions {
   PlanLimits limits;
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
+  ReuseLog* reuse_log = nullptr;  // may be null
+  std::function<void(const Usage&, FinishReason)> on_end;  // every request, on the engine thread
 };
 
 struct SchedulerStats {
@@ -57,6 +62,12 @@ class Scheduler final : public Generator {
   // One round: inbox, cancels, admission, at most one decode. False when there was nothing to do.
   bool step();
 
+  // Runs the job between two steps, soon. False once run() has ended: it is not run. Thread: any.
+  bool post(std::function<void()> job);
+
+  // There may be something to do: the cache's store has news. Thread: any.
+  void wake();
+
   // Requests that have not ended. Thread: any.
   SchedulerStats stats() const;
 
@@ -64,19 +75,22 @@ class Scheduler final : public Generator {
   using SequencePtr = std::unique_ptr<Sequence>;
 
   Status enqueue(GenerateRequest request, std::shared_ptr<Stream> stream);
-  void wake();
-  void wait_for_work(const std::stop_token& stop);
+  void wait_for_work(const std::stop_token& stop, std::int64_t timeout_us);
   void drain_inbox();
   void drop_cancelled();
   void admit();
-  bool must_wait_for_prefix(const Sequence& waiting) const;
+  bool must_wait_for_prefix(const Sequence& waiting);
   Status start(Sequence& sequence);
+  bool restore();
+  void restored(Sequence& sequence);
+  void put_back(std::size_t index);
+  void save_beside();
   void make_plan();
   bool secure_cells();
   void give_way();
   void preempt_youngest();
   void decode();
-  void settle();
+  void settle(std::int64_t took_us);
   void end(SequencePtr sequence, Ending ending);
   void end_running(std::size_t index, Ending ending);
   void publish_stats();
@@ -91,6 +105,7 @@ class Scheduler final : public Generator {
   std::mutex inbox_mutex_;
   std::condition_variable_any inbox_changed_;
   std::vector<SequencePtr> inbox_;
+  std::vector<std::function<void()>> jobs_;
   bool awake_ = false;
   bool stopped_ = false;
   std::uint64_t arrivals_ = 0;
@@ -103,6 +118,12 @@ class Scheduler final : public Generator {
   std::vector<PlanItem> items_;
   Plan plan_;
   std::vector<engine::BatchToken> batch_;
+
+  // Measured, us; for sharing a step's time between decoding and moving blocks.
+  double step_us_ = 0;           // a step that decodes
+  double save_us_ = 0;           // one block to RAM
+  double save_credit_us_ = 0;    // time that saving may take
+  double restore_bytes_us_ = 0;  // bytes per us
 
   std::atomic<std::int32_t> stats_running_{0};
   std::atomic<std::int32_t> stats_waiting_{0};

@@ -24,13 +24,13 @@ struct Answer {
 
 class World {
  public:
-  explicit World(engine::Overrides overrides = {}, cache::Options cache_options = {std::uint64_t{64} << 20, true},
-                 SchedulerOptions options = {}) {
-    auto made = engine::make_fake_engine_from_text(kScript, overrides);
+  explicit World(engine::Overrides overrides = {}, cache::Options cache_options = {.memory_bytes = 64 << 20},
+                 SchedulerOptions options = {}, const std::string& script = kScript) {
+    auto made = engine::make_fake_engine_from_text(script, overrides);
     CHECK(made.has_value(), made ? "" : made.error().message);
     engine_ = std::move(*made);
     compiler_ = std::move(*constrain::Compiler::create(engine_->vocab()));
-    cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options);
+    cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, clock_);
     options.seed = 1;
     scheduler_ = std::make_unique<Scheduler>(*engine_, *cache_, *compiler_, clock_, options);
   }
@@ -189,7 +189,7 @@ TEST(Scheduler, WithoutMemoryEvictedPromptsAreComputedAgain) {
   engine::Overrides small;
   small.cells = 4096;
   small.context = 4096;
-  World world(small, {0, true});
+  World world(small, {.memory_bytes = 0});
   world.ask(kHead + World::turn("hello"));
   world.ask("<|im_start|>system\n" + std::string(3500, 'x') + World::turn("hello"));
   const Answer again = world.ask(kHead + World::turn("hello"));
@@ -197,7 +197,7 @@ TEST(Scheduler, WithoutMemoryEvictedPromptsAreComputedAgain) {
 }
 
 TEST(Scheduler, WithTheCacheOffEverythingIsComputed) {
-  World world({}, {std::uint64_t{1} << 20, false});
+  World world({}, {.memory_bytes = 1 << 20, .mode = cache::Mode::off});
   world.ask(kHead + World::turn("hello"));
   const Answer again = world.ask(kHead + World::turn("hello"));
   EXPECT_EQ(again.ending.usage.reused_tokens(), 0);
@@ -247,7 +247,7 @@ TEST(Scheduler, APreemptedSequenceIsNotAdmittedIntoTheRoomItLeft) {
 TEST(Scheduler, SlowReadersHoldCellsButNoPlace) {
   SchedulerOptions options;
   options.parallel = 2;
-  World world({}, {0, true}, options);
+  World world({}, {.memory_bytes = 0}, options);
   std::vector<std::shared_ptr<Stream>> slow;
   for (int i = 0; i < 2; ++i) slow.push_back(world.submit(world.request(World::turn("long story")), 4));
   world.run();
@@ -269,7 +269,7 @@ TEST(Scheduler, ACancelledRequestEndsOnceAndKeepsWhatItComputed) {
 TEST(Scheduler, ACancelledWaitingRequestNeverRuns) {
   SchedulerOptions one;
   one.parallel = 1;
-  World world({}, {0, true}, one);
+  World world({}, {.memory_bytes = 0}, one);
   const auto first = world.submit(world.request(World::turn("long story")));
   const auto second = world.submit(world.request(World::turn("hello")));
   world.scheduler().step();
@@ -350,7 +350,7 @@ TEST(Scheduler, TooManyWaitingRequestsAreRefused) {
   SchedulerOptions options;
   options.parallel = 1;
   options.waiting_max = 2;
-  World world({}, {0, true}, options);
+  World world({}, {.memory_bytes = 0}, options);
   std::vector<std::shared_ptr<Stream>> streams;
   for (int i = 0; i < 3; ++i) streams.push_back(world.submit(world.request(World::turn("hello"))));
   const Status status = world.scheduler().submit(world.request(World::turn("x")), std::make_shared<Stream>(10));
@@ -369,7 +369,7 @@ TEST(Scheduler, RandomTrafficEndsEveryRequestOnceWithTheRightText) {
     engine::Overrides small;
     small.cells = 3000;
     small.context = 1500;
-    World world(small, {random() % 2 == 0 ? 200'000U : 2'000U, true});
+    World world(small, {.memory_bytes = random() % 2 == 0 ? 200'000U : 2'000U});
     struct Running {
       std::shared_ptr<Stream> stream;
       std::string wanted;
@@ -423,6 +423,61 @@ TEST(Scheduler, RandomTrafficEndsEveryRequestOnceWithTheRightText) {
     EXPECT_EQ(world.scheduler().stats().running + world.scheduler().stats().waiting, 0);
   }
 }
+
+// States that cannot be cut: the prefill stops where prompts part, and the siblings go on from there.
+class SchedulerWithStates : public testing::TestWithParam<const char*> {
+ protected:
+  static std::string script() {
+    const std::string kind = GetParam();
+    const std::string window = kind == "sliding_window" ? R"(, "window": 100)" : "";
+    return R"({"context": 8192, "state": ")" + kind + "\"" + window + R"(, "rules": [{"say": "Fine."}]})";
+  }
+};
+
+TEST_P(SchedulerWithStates, SiblingsAtOnceComputeTheirSharedHeadOnce) {
+  World world({}, {.memory_bytes = 64 << 20}, {}, script());
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (const char* user : {"alpha", "bravo", "charlie", "delta"})
+    streams.push_back(world.submit(world.request(kHead + World::turn(user))));
+  world.run();
+  std::int32_t computed = 0;
+  for (const auto& stream : streams) {
+    const Answer answer = World::take(*stream);
+    EXPECT_EQ(answer.text, "Fine.");
+    computed += answer.ending.usage.computed_tokens();
+  }
+  const auto head = static_cast<std::int32_t>(world.tokens(kHead).size());
+  EXPECT_LT(computed, head + 4 * 60);
+}
+
+TEST_P(SchedulerWithStates, TheSecondBranchOfAPromptFindsWhereTheFirstParted) {
+  World world({}, {.memory_bytes = 64 << 20}, {}, script());
+  world.ask(kHead + World::turn("alpha"));
+  const Answer second = world.ask(kHead + World::turn("bravo"));
+  EXPECT_EQ(second.ending.usage.why, ReuseStop::snapshot) << "nobody knew that prompts part there";
+  const Answer third = world.ask(kHead + World::turn("charlie"));
+  EXPECT_LT(third.ending.usage.computed_tokens(), 60) << "now it is known";
+}
+
+TEST_P(SchedulerWithStates, ABoundaryOfThePromptIsAPlaceToReturnTo) {
+  World world({}, {.memory_bytes = 64 << 20}, {}, script());
+  GenerateRequest first = world.request(kHead + World::turn("alpha"));
+  first.prompt.boundaries = {static_cast<std::int32_t>(world.tokens(kHead).size())};
+  world.ask(std::move(first));
+  EXPECT_LT(world.ask(kHead + World::turn("bravo")).ending.usage.computed_tokens(), 60);
+}
+
+TEST_P(SchedulerWithStates, ASecondTurnComputesOnlyItsNewTokens) {
+  World world({}, {.memory_bytes = 64 << 20}, {}, script());
+  const std::string first = kHead + World::turn("alpha");
+  const Answer one = world.ask(first);
+  const std::string second = first + one.text + "<|im_end|>\n" + World::turn("and on");
+  const auto fresh = world.tokens(second).size() - world.tokens(first + one.text).size();
+  EXPECT_EQ(world.ask(second).ending.usage.computed_tokens(), static_cast<std::int32_t>(fresh));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, SchedulerWithStates, testing::Values("sliding_window", "hybrid", "recurrent"),
+                         [](const auto& kind) { return std::string(kind.param); });
 
 }  // namespace
 }  // namespace kvern::schedule

@@ -5,6 +5,14 @@
 
 namespace kvern::schedule {
 
+namespace {
+
+// Long prompts are stopped at this often, so that one that is edited in the middle, or compacted,
+// does not start over.
+constexpr std::int32_t kSparseStopTokens = 8192;
+
+}  // namespace
+
 Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
     : start_(std::move(start)),
       vocab_(vocab),
@@ -19,6 +27,8 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
   }
   tokens_.reserve(static_cast<std::size_t>(std::min(tokens_end_, size() + 4096)));
   for (const TokenId token : tokens_) sampler_.remember(token, /*generated=*/false);
+  for (const std::int32_t boundary : start_.request.prompt.boundaries) add_stop(boundary);
+  for (std::int32_t at = kSparseStopTokens; at < size(); at += kSparseStopTokens) add_stop(at);
   if (start_.constraint) matcher_ = start_.constraint->start();
 }
 
@@ -62,6 +72,19 @@ Progress Sequence::advance(std::span<const float> logits) {
   if (size() >= tokens_end_) return {true, {FinishReason::length, {}, {}, {}}};
   return {};
 }
+
+void Sequence::add_stop(std::int32_t position) {
+  if (position <= 0 || position > usage.prompt_tokens) return;
+  const auto at = std::lower_bound(stops_.begin(), stops_.end(), position);
+  if (at == stops_.end() || *at != position) stops_.insert(at, position);
+}
+
+std::int32_t Sequence::next_stop() const {
+  const auto next = std::upper_bound(stops_.begin(), stops_.end(), computed);
+  return next == stops_.end() ? size() : *next;
+}
+
+bool Sequence::at_stop() const { return std::binary_search(stops_.begin(), stops_.end(), computed); }
 
 void Sequence::flush() {
   Step last;

@@ -38,6 +38,8 @@ class Sequence {
   std::span<const TokenId> tokens() const { return tokens_; }
   std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t pending() const { return size() - computed; }
+  std::span<const Segment> segments() const { return start_.request.prompt.segments; }
+  const std::string& salt() const { return start_.request.cache_salt; }
   bool started() const { return usage.completion_tokens > 0; }
   bool decoding() const { return started() && pending() == 1; }
   // Its client does not take what is there: it must not produce more.
@@ -45,6 +47,12 @@ class Sequence {
 
   // Draws the next token from logits, gives its text to the stream, and says whether the turn ends.
   Progress advance(std::span<const float> logits);
+
+  // Where the state must be saved while it is there, for models that cannot be cut: positions beyond
+  // what is computed, at most the prompt's size. computing up to next_stop() is one step at most.
+  void add_stop(std::int32_t position);
+  std::int32_t next_stop() const;
+  bool at_stop() const;
 
   // Text still held back goes out; called once before the stream ends.
   void flush();
@@ -56,6 +64,8 @@ class Sequence {
   std::int64_t submitted_us() const { return start_.submitted_us; }
 
   std::optional<cache::Lease> lease;  // while running
+  bool restoring = false;             // the lease is still being loaded
+  cache::PrefixCache::Reused reused;  // while restoring: what is expected; then what was
   std::int32_t computed = 0;          // tokens in the lease's cells
   Usage usage;
   std::int64_t first_token_us = 0;
@@ -68,6 +78,7 @@ class Sequence {
   const Vocab& vocab_;
   std::int32_t tokens_end_;  // tokens_.size() at which the turn is cut
   std::vector<TokenId> tokens_;
+  std::vector<std::int32_t> stops_;  // ascending
   Sampler sampler_;
   TextAssembler text_;
   std::unique_ptr<constrain::Matcher> matcher_;

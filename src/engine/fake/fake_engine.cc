@@ -36,6 +36,7 @@ Info info_of(const Script& script) {
   info.sequences = script.sequences;
   info.batch = script.batch;
   info.state = state_kind(script.keeps);
+  info.has_rows = script.keeps != Keeps::state;
   info.bytes_per_token = script.keeps == Keeps::state ? 0 : Kv::kBytesPerRow;
   // Neither rules nor speed: they change what is said, not the KV of a text.
   info.fingerprint_parts = {"engine=fake", "kv=chain1", fmt::format("vocabulary={}", FakeVocab::kSize),
@@ -174,7 +175,7 @@ Status FakeEngine::fork(SequenceId from, SequenceId to, Position end) {
   TRY_OK(check_id(from));
   TRY_OK(check_id(to));
   TRY_OK(kv_.fork(from, to, end));
-  speech_.forked(from, to, end);
+  if (info_.has_rows) speech_.forked(from, to, end);
   return {};
 }
 
@@ -210,9 +211,9 @@ Result<Bytes> FakeEngine::save_state(SequenceId sequence) {
   return kv_.save_state(sequence);
 }
 
-Status FakeEngine::load_state(SequenceId sequence, std::span<const std::byte> bytes) {
+Status FakeEngine::load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes) {
   TRY_OK(check_id(sequence));
-  TRY_OK(kv_.load_state(sequence, bytes));
+  TRY_OK(kv_.load_state(sequence, end, bytes));
   speech_.given(sequence);
   return {};
 }

@@ -56,7 +56,7 @@ class FakeEngine final : public Engine {
   Result<Bytes> save(SequenceId sequence, Position begin, Position end) override;
   Status load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes) override;
   Result<Bytes> save_state(SequenceId sequence) override;
-  Status load_state(SequenceId sequence, std::span<const std::byte> bytes) override;
+  Status load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes) override;
   void abort() override;
   void clear_abort() override;
 

@@ -46,7 +46,7 @@ TEST(FakeEngine, IdsTokensAndSizesAreChecked) {
   EXPECT_FALSE(engine.save(-1, 0, 0));
   EXPECT_FALSE(engine.load(7, 0, 0, {}));
   EXPECT_FALSE(engine.save_state(3));
-  EXPECT_FALSE(engine.load_state(3, {}));
+  EXPECT_FALSE(engine.load_state(3, 0, {}));
   EXPECT_DEATH(engine.drop(3), "sequence=3");
 }
 

@@ -63,16 +63,18 @@ void write_at(Bytes& bytes, std::size_t offset, const T& value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
 }
 
+// The rows of [begin, end) out of bytes that hold these or more.
 Result<std::vector<Row>> parse_rows(std::span<const std::byte> bytes, Position begin, Position end) {
-  const auto count = static_cast<std::size_t>(end - begin);
-  if (bytes.size() != sizeof(RowsHeader) + count * sizeof(Row))
-    return fail(Code::corrupt, fmt::format("{} bytes are not the rows of [{}, {})", bytes.size(), begin, end));
+  if (bytes.size() < sizeof(RowsHeader)) return fail(Code::corrupt, "the rows are shorter than their header");
   const auto header = read_at<RowsHeader>(bytes, 0);
-  if (header.magic != kRowsMagic || header.begin != begin || header.end != end)
+  if (header.magic != kRowsMagic || header.begin != begin || header.end < end || header.reserved != 0)
     return fail(Code::corrupt,
                 fmt::format("the rows are of [{}, {}), not of [{}, {})", header.begin, header.end, begin, end));
-  std::vector<Row> rows(count);
-  for (std::size_t i = 0; i < count; ++i) {
+  const auto held = static_cast<std::size_t>(std::int64_t{header.end} - header.begin);
+  if (bytes.size() != sizeof(RowsHeader) + held * sizeof(Row))
+    return fail(Code::corrupt, fmt::format("{} bytes are not the rows of [{}, {})", bytes.size(), begin, header.end));
+  std::vector<Row> rows(static_cast<std::size_t>(end - begin));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     rows[i] = read_at<Row>(bytes, sizeof(RowsHeader) + i * sizeof(Row));
     const Position expected = begin + static_cast<Position>(i);
     if (rows[i].position != expected || !is_token(rows[i].token))
@@ -157,15 +159,11 @@ Status Kv::fork(SequenceId from, SequenceId to, Position end) {
                 fmt::format("cannot fork sequence {} to {}: it holds {} tokens", from, to, target.cells.size()));
   if (end < 0 || end > length)
     return fail(Code::failed, fmt::format("cannot fork sequence {} at {}: it ends at {}", from, end, length));
-  const bool cut = end != length && end != 0;
-  if (cut && (shape_.keeps == Keeps::state || shape_.keeps == Keeps::rows_and_state))
-    return fail(Code::failed,
-                fmt::format("cannot fork sequence {} at {}: its running state is of {}", from, end, length));
+  if (shape_.keeps == Keeps::state) return {};
   target.cells.assign(source.cells.begin(), source.cells.begin() + end);
   for (const std::uint32_t index : target.cells) ++cells_[index].owners;
   target.verified = 0;
-  target.state = end == 0 ? State{} : source.state;
-  if (cut) target.state = {end, source.state.low, hash_before(from, end)};
+  target.state = State{};
   return {};
 }
 
@@ -198,10 +196,10 @@ void Kv::release_from(Sequence& sequence, Position end) {
 }
 
 Result<Bytes> Kv::save(SequenceId sequence, Position begin, Position end) const {
-  if (shape_.keeps == Keeps::state) return fail(Code::failed, "a recurrent model keeps no rows: use save_state()");
   if (begin < 0 || begin > end || end > length(sequence))
     return fail(Code::failed, fmt::format("cannot save [{}, {}) of sequence {}: it ends at {}", begin, end, sequence,
                                           length(sequence)));
+  if (shape_.keeps == Keeps::state) return Bytes{};
   Bytes bytes(sizeof(RowsHeader) + static_cast<std::size_t>(end - begin) * sizeof(Row));
   write_at(bytes, 0, RowsHeader{kRowsMagic, begin, end, 0});
   for (Position i = begin; i < end; ++i) {
@@ -213,7 +211,8 @@ Result<Bytes> Kv::save(SequenceId sequence, Position begin, Position end) const 
 }
 
 Status Kv::load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes) {
-  if (shape_.keeps == Keeps::state) return fail(Code::failed, "a recurrent model keeps no rows: use load_state()");
+  if (shape_.keeps == Keeps::state)
+    return bytes.empty() ? Status{} : Status(fail(Code::corrupt, "these are rows, and a recurrent model keeps none"));
   if (begin > end || begin != length(sequence))
     return fail(Code::failed, fmt::format("cannot load [{}, {}) into sequence {}: it ends at {}", begin, end, sequence,
                                           length(sequence)));
@@ -228,6 +227,9 @@ Status Kv::load(SequenceId sequence, Position begin, Position end, std::span<con
 Result<Bytes> Kv::save_state(SequenceId sequence) const {
   if (shape_.keeps == Keeps::rows) return Bytes{};
   const State& state = at(sequence).state;
+  if (state.end != length(sequence) || state.end == 0)
+    return fail(Code::failed,
+                fmt::format("sequence {} ends at {} and has no state for it", sequence, length(sequence)));
   const Position tokens = shape_.keeps == Keeps::state ? length(sequence) : 0;
   Bytes bytes(sizeof(StateHeader) + static_cast<std::size_t>(tokens) * sizeof(TokenId));
   write_at(bytes, 0, StateHeader{kStateMagic, state.end, state.low, tokens, state.hash});
@@ -236,7 +238,7 @@ Result<Bytes> Kv::save_state(SequenceId sequence) const {
   return bytes;
 }
 
-Status Kv::load_state(SequenceId sequence, std::span<const std::byte> bytes) {
+Status Kv::load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes) {
   if (shape_.keeps == Keeps::rows)
     return bytes.empty() ? Status{} : Status(fail(Code::corrupt, "an attention model has no state beside its rows"));
   if (bytes.size() < sizeof(StateHeader)) return fail(Code::corrupt, "the state is shorter than its header");
@@ -248,9 +250,10 @@ Status Kv::load_state(SequenceId sequence, std::span<const std::byte> bytes) {
       bytes.size() != sizeof(StateHeader) + tokens * sizeof(TokenId) ||
       tokens != static_cast<std::size_t>(header.tokens))
     return fail(Code::corrupt, "the state is damaged");
-  const Position expected = carries_past ? 0 : header.end;
-  if (length(sequence) != expected)
-    return fail(Code::failed, fmt::format("cannot set a state of position {} where sequence {} ends at {}", header.end,
+  if (header.end != end)
+    return fail(Code::corrupt, fmt::format("the state is of position {}, not of {}", header.end, end));
+  if (length(sequence) != (carries_past ? 0 : end))
+    return fail(Code::failed, fmt::format("cannot set a state of position {} where sequence {} ends at {}", end,
                                           sequence, length(sequence)));
   if (static_cast<std::size_t>(cells_free()) < tokens)
     return fail(Code::busy, fmt::format("{} positions do not fit the {} free cells", tokens, cells_free()));

@@ -44,14 +44,14 @@ class Kv {
 
   void append(SequenceId sequence, TokenId token);  // there must be a free cell
 
-  // As in Engine. fork() beyond the window succeeds, as libllama's does; verify() tells.
+  // As in Engine. A sequence whose load_state() was missed is not refused here; verify() tells.
   Status fork(SequenceId from, SequenceId to, Position end);
   bool truncate(SequenceId sequence, Position end);
   void drop(SequenceId sequence);
   Result<Bytes> save(SequenceId sequence, Position begin, Position end) const;
   Status load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes);
   Result<Bytes> save_state(SequenceId sequence) const;
-  Status load_state(SequenceId sequence, std::span<const std::byte> bytes);
+  Status load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes);
 
  private:
   static constexpr std::uint64_t kSeed = 0x6b7665726e;  // the hash before position 0

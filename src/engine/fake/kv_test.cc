@@ -113,13 +113,27 @@ TEST(Kv, BytesThatDoNotFitAreRefusedAndChangeNothing) {
     bytes[damaged] ^= std::byte{0x40};
     expect_code(engine.load(1, 2, 4, bytes), Code::corrupt);
   }
-  expect_code(engine.load(1, 2, 3, *rows), Code::corrupt);
+  expect_code(engine.load(1, 2, 5, *rows), Code::corrupt);
   const auto later = engine.save(0, 4, 6);
   ASSERT_TRUE(later);
   expect_code(engine.load(1, 2, 4, *later), Code::corrupt);
   expect_code(engine.load(1, 4, 6, *later), Code::failed);
   EXPECT_EQ(engine.tokens(1), session.tokens("ab"));
   EXPECT_EQ(session.feed(1, "c"), Decoded::ok);
+}
+
+TEST(Kv, TheBeginOfSavedRowsCanBeLoadedAlone) {
+  Session session(kAttention);
+  FakeEngine& engine = session.engine();
+  ASSERT_EQ(session.feed(0, "abcdefgh"), Decoded::ok);
+  const auto rows = engine.save(0, 2, 8);
+  ASSERT_TRUE(rows);
+  ASSERT_EQ(session.feed(1, "ab"), Decoded::ok);
+  ASSERT_TRUE(engine.load(1, 2, 5, *rows));
+  EXPECT_EQ(engine.tokens(1), session.tokens("abcde"));
+  EXPECT_EQ(session.feed(1, "X"), Decoded::ok);
+  expect_code(engine.load(1, 6, 8, *rows), Code::corrupt);
+  EXPECT_EQ(engine.tokens(1), session.tokens("abcdeX"));
 }
 
 TEST(Kv, LoadingWithoutFreeCellsIsBusy) {
@@ -137,8 +151,8 @@ TEST(Kv, AttentionHasNoStateBesideItsRows) {
   const auto state = session.engine().save_state(0);
   ASSERT_TRUE(state);
   EXPECT_TRUE(state->empty());
-  EXPECT_TRUE(session.engine().load_state(0, *state));
-  expect_code(session.engine().load_state(0, Bytes(3)), Code::corrupt);
+  EXPECT_TRUE(session.engine().load_state(0, 2, *state));
+  expect_code(session.engine().load_state(0, 2, Bytes(3)), Code::corrupt);
 }
 
 TEST(Kv, ARunningStateCannotGoBack) {
@@ -150,76 +164,118 @@ TEST(Kv, ARunningStateCannotGoBack) {
     EXPECT_FALSE(engine.truncate(0, 3));
     EXPECT_EQ(engine.tokens(0).size(), 6U);
     EXPECT_TRUE(engine.truncate(0, 6));
-    expect_code(engine.fork(0, 1, 3), Code::failed);
-    ASSERT_TRUE(engine.fork(0, 1, 6));
-    EXPECT_EQ(session.feed(1, "g"), Decoded::ok);
     EXPECT_TRUE(engine.truncate(0, 0));
     EXPECT_EQ(session.feed(0, "new"), Decoded::ok);
+  }
+}
+
+// Whatever the parent holds, a child's state is its own.
+TEST(Kv, AForkHasNoStateUntilOneIsLoaded) {
+  for (const char* script : {kHybrid, kWindow}) {
+    Session session(script);
+    FakeEngine& engine = session.engine();
+    ASSERT_EQ(session.feed(0, "abc"), Decoded::ok);
+    const auto at_three = engine.save_state(0);
+    ASSERT_EQ(session.feed(0, "defghi"), Decoded::ok);
+    const auto at_nine = engine.save_state(0);
+    ASSERT_TRUE(at_three && at_nine);
+    for (const Position end : {3, 9}) {
+      ASSERT_TRUE(engine.fork(0, 1, end));
+      EXPECT_FALSE(engine.save_state(1));
+      expect_mismatch(session, 1, "load_state() was missed");
+      expect_code(engine.load_state(1, end, end == 3 ? *at_nine : *at_three), Code::corrupt);
+      ASSERT_TRUE(engine.load_state(1, end, end == 3 ? *at_three : *at_nine));
+      EXPECT_EQ(session.feed(1, "x"), Decoded::ok);
+      engine.drop(1);
+    }
+    ASSERT_TRUE(engine.fork(0, 1, 0));
+    EXPECT_EQ(session.feed(1, "x"), Decoded::ok) << "an empty sequence needs none";
   }
 }
 
 TEST(Kv, ARecurrentModelKeepsNoRowsAndTravelsAsAState) {
   Session session(kRecurrent);
   FakeEngine& engine = session.engine();
+  EXPECT_FALSE(engine.info().has_rows);
   EXPECT_EQ(engine.info().bytes_per_token, 0U);
   ASSERT_EQ(session.feed(0, "abc"), Decoded::ok);
-  EXPECT_FALSE(engine.save(0, 0, 3));
-  EXPECT_FALSE(engine.load(1, 0, 0, {}));
+  const auto rows = engine.save(0, 0, 3);
+  ASSERT_TRUE(rows);
+  EXPECT_TRUE(rows->empty());
+  ASSERT_TRUE(engine.load(1, 0, 3, *rows));
+  ASSERT_TRUE(engine.fork(0, 1, 3));
+  EXPECT_TRUE(engine.tokens(1).empty()) << "nothing moved";
   const auto state = engine.save_state(0);
   ASSERT_TRUE(state);
-  ASSERT_TRUE(engine.load_state(1, *state));
+  expect_code(engine.load(1, 0, 3, *state), Code::corrupt);
+  expect_code(engine.load_state(1, 2, *state), Code::corrupt);
+  ASSERT_TRUE(engine.load_state(1, 3, *state));
   EXPECT_EQ(engine.tokens(1), session.tokens("abc"));
   EXPECT_EQ(session.feed(1, "d"), Decoded::ok);
-  expect_code(engine.load_state(1, *state), Code::failed);
+  expect_code(engine.load_state(1, 3, *state), Code::failed);
   Bytes damaged = *state;
   damaged[16] ^= std::byte{1};
-  ASSERT_TRUE(engine.load_state(2, damaged));
+  ASSERT_TRUE(engine.load_state(2, 3, damaged));
   expect_mismatch(session, 2, "its state at 3 was computed for another prefix");
   for (std::size_t size = 0; size < state->size(); ++size)
-    expect_code(engine.load_state(3, std::span(*state).first(size)), Code::corrupt);
+    expect_code(engine.load_state(3, 3, std::span(*state).first(size)), Code::corrupt);
 }
 
 TEST(Kv, AHybridNeedsItsRowsAndThenItsState) {
   Session session(kHybrid);
   FakeEngine& engine = session.engine();
+  EXPECT_TRUE(engine.info().has_rows);
   ASSERT_EQ(session.feed(0, "abc"), Decoded::ok);
   ASSERT_EQ(session.feed(1, "Abc"), Decoded::ok);
   const auto rows = engine.save(0, 0, 3);
   const auto state = engine.save_state(0);
   const auto other = engine.save_state(1);
   ASSERT_TRUE(rows && state && other);
-  expect_code(engine.load_state(2, *state), Code::failed);
+  expect_code(engine.load_state(2, 3, *state), Code::failed);
   ASSERT_TRUE(engine.load(2, 0, 3, *rows));
   expect_mismatch(session, 2, "load_state() was missed");
-  ASSERT_TRUE(engine.load_state(2, *other));
+  ASSERT_TRUE(engine.load_state(2, 3, *other));
   expect_mismatch(session, 2, "its state at 3 was computed for another prefix");
-  ASSERT_TRUE(engine.load_state(2, *state));
+  ASSERT_TRUE(engine.load_state(2, 3, *state));
   EXPECT_EQ(session.feed(2, "d"), Decoded::ok);
 }
 
-// libllama's trap: the fork succeeds, the window behind it is gone.
-TEST(Kv, AForkBehindTheWindowIsFoundAtTheNextDecode) {
+// The state that was right before the rows is not right after them.
+TEST(Kv, RowsLoadedBehindAStateNeedTheirOwn) {
+  for (const char* script : {kHybrid, kWindow}) {
+    Session session(script);
+    FakeEngine& engine = session.engine();
+    ASSERT_EQ(session.feed(0, "abcdef"), Decoded::ok);
+    const auto rows = engine.save(0, 3, 6);
+    const auto state = engine.save_state(0);
+    ASSERT_EQ(session.feed(1, "abc"), Decoded::ok);
+    ASSERT_TRUE(rows && state && engine.load(1, 3, 6, *rows));
+    expect_mismatch(session, 1, "load_state() was missed");
+    ASSERT_TRUE(engine.load_state(1, 6, *state));
+    EXPECT_EQ(session.feed(1, "g"), Decoded::ok);
+  }
+}
+
+TEST(Kv, AStateOfAShorterWindowIsFoundAtTheNextDecode) {
   Session session(kWindow);
   FakeEngine& engine = session.engine();
   ASSERT_EQ(session.feed(0, "0123456"), Decoded::ok);
-  const auto at_seven = engine.save_state(0);
-  ASSERT_EQ(session.feed(0, "789"), Decoded::ok);
-  EXPECT_FALSE(engine.truncate(0, 7));
-  EXPECT_EQ(engine.tokens(0).size(), 10U);
-  ASSERT_TRUE(engine.fork(0, 1, 7));
+  auto state = engine.save_state(0);
+  ASSERT_TRUE(state && engine.fork(0, 1, 7));
+  (*state)[8] = std::byte{6};  // where the window begins
+  ASSERT_TRUE(engine.load_state(1, 7, *state));
   expect_mismatch(session, 1, "the window at 7 lacks the cells of [3, 6)");
-  ASSERT_TRUE(at_seven && engine.load_state(1, *at_seven));
-  EXPECT_EQ(session.feed(1, "x"), Decoded::ok);
 }
 
-TEST(Kv, InsideTheFirstWindowCutsAreFree) {
+TEST(Kv, InsideTheFirstWindowTruncationIsFree) {
   Session session(kWindow);
   FakeEngine& engine = session.engine();
   ASSERT_EQ(session.feed(0, "0123"), Decoded::ok);
-  ASSERT_TRUE(engine.fork(0, 1, 2));
-  EXPECT_EQ(session.feed(1, "x"), Decoded::ok);
   EXPECT_TRUE(engine.truncate(0, 1));
   EXPECT_EQ(session.feed(0, "y"), Decoded::ok);
+  ASSERT_EQ(session.feed(0, "234567"), Decoded::ok);
+  EXPECT_FALSE(engine.truncate(0, 7));
+  EXPECT_EQ(engine.tokens(0).size(), 8U);
 }
 
 TEST(Kv, RowsWithoutTheirWindowAreFoundAtTheNextDecode) {
@@ -230,7 +286,7 @@ TEST(Kv, RowsWithoutTheirWindowAreFoundAtTheNextDecode) {
   const auto state = engine.save_state(0);
   ASSERT_TRUE(rows && state && engine.load(1, 0, 7, *rows));
   expect_mismatch(session, 1, "load_state() was missed");
-  ASSERT_TRUE(engine.load_state(1, *state));
+  ASSERT_TRUE(engine.load_state(1, 7, *state));
   EXPECT_EQ(session.feed(1, "7"), Decoded::ok);
 }
 

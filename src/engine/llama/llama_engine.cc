@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "base/log.h"
 #include "engine/llama/llama_vocab.h"
+#include "engine/llama/model_facts.h"
 #include "engine/llama/physical_cores.h"
+#include "engine/llama/sequence_blob.h"
 
 namespace kvern::engine {
 namespace {
@@ -45,37 +48,21 @@ void start_backend() {
   });
 }
 
-std::string meta(const llama_model* model, const std::string& key) {
-  char value[256];
-  return llama_model_meta_val_str(model, key.c_str(), value, sizeof value) >= 0 ? std::string(value) : std::string();
-}
-
-double bytes_per_element(ggml_type type) {
-  return static_cast<double>(ggml_type_size(type)) / static_cast<double>(ggml_blck_size(type));
-}
-
-// K and V rows of one token over all layers. An estimate: some architectures have other head sizes
-// in some layers.
-std::size_t kv_bytes_per_token(const llama_model* model, ggml_type type) {
-  const auto layers = static_cast<double>(llama_model_n_layer(model));
-  const auto heads_kv = static_cast<double>(std::max(1, llama_model_n_head_kv(model)));
-  const std::string key_length = meta(model, meta(model, "general.architecture") + ".attention.key_length");
-  const double head = key_length.empty()
-                          ? static_cast<double>(llama_model_n_embd(model)) / std::max(1, llama_model_n_head(model))
-                          : std::atof(key_length.c_str());
-  return static_cast<std::size_t>(layers * heads_kv * head * 2 * bytes_per_element(type));
-}
-
 // Thread: engine, except for info(), vocab() and abort().
+//
+// Lengths are counted here: on sliding-window and recurrent memory seq_pos_max is about the part that
+// cannot be cut. That part is `ready` when it belongs to the sequence's end; libllama itself decodes
+// without it and gives garbage.
 class LlamaEngine final : public Engine {
  public:
-  LlamaEngine(ModelPtr model, ContextPtr context, Info info, std::int32_t sequences)
+  LlamaEngine(ModelPtr model, ContextPtr context, Info info)
       : model_(std::move(model)),
         context_(std::move(context)),
         memory_(llama_get_memory(context_.get())),
         vocab_(llama_model_get_vocab(model_.get())),
         info_(std::move(info)),
-        scratch_(sequences) {
+        scratch_(info_.sequences),
+        sequences_(static_cast<std::size_t>(info_.sequences)) {
     llama_set_abort_callback(
         context_.get(),
         [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); }, &abort_);
@@ -86,21 +73,50 @@ class LlamaEngine final : public Engine {
   LlamaEngine(const LlamaEngine&) = delete;
   LlamaEngine& operator=(const LlamaEngine&) = delete;
 
+  // Decodes one token to see what the model keeps of it. Once, before anything else.
+  Status probe() {
+    TRY(const Bytes empty_state, read_state(scratch_, kPartial));
+    batch_.n_tokens = 1;
+    put(0, {.token = std::max(0, vocab_.required_bos()), .sequence = scratch_, .position = 0, .wants_logits = false});
+    if (const std::int32_t code = llama_decode(context_.get(), batch_); code != 0)
+      return fail(Code::failed, fmt::format("the model could not process its first token (llama_decode: {})", code));
+    TRY(const Bytes whole, read_state(scratch_, 0));
+    TRY(const Bytes state, read_state(scratch_, kPartial));
+    llama_memory_clear(memory_, true);
+
+    const SequenceBlob::Samples samples{empty_state, whole, state};
+    SequenceBlob::Parts parts{info_.has_rows, llama_model_n_swa(model_.get()) > 0 && info_.has_rows,
+                              keeps_running(model_.get())};
+    auto learned = SequenceBlob::learn(parts, samples);
+    if (!learned && parts.window) {  // some models name a window and do not use it
+      parts.window = false;
+      learned = SequenceBlob::learn(parts, samples);
+      if (!learned) parts.window = true;
+    }
+    if (parts.window) info_.state = StateKind::sliding_window;
+    if (parts.running) info_.state = StateKind::recurrent;
+    if (!learned) {
+      log::warn("no saving of this model's memory", {{"why", learned.error().message}});
+      return {};
+    }
+    blob_ = std::move(*learned);
+    empty_state_ = empty_state;
+    info_.bytes_per_token = blob_->row_bytes();
+    info_.fingerprint_parts.push_back("layout=" + blob_->describe());
+    return {};
+  }
+
   const Info& info() const override { return info_; }
   const Vocab& vocab() const override { return vocab_; }
 
   Result<Decoded> decode(std::span<const BatchToken> batch) override {
+    TRY(std::vector<Position> lengths, lengths_after(batch));
     batch_.n_tokens = static_cast<std::int32_t>(batch.size());
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      batch_.token[i] = batch[i].token;
-      batch_.pos[i] = batch[i].position;
-      batch_.n_seq_id[i] = 1;
-      batch_.seq_id[i][0] = batch[i].sequence;
-      batch_.logits[i] = batch[i].wants_logits ? 1 : 0;
-    }
+    for (std::size_t i = 0; i < batch.size(); ++i) put(i, batch[i]);
     const std::int32_t code = llama_decode(context_.get(), batch_);
-    if (code == 0) return Decoded::ok;
     if (code == 1) return Decoded::no_room;
+    if (code != -1) settle(lengths, code == 0);
+    if (code == 0) return Decoded::ok;
     if (code == 2) return Decoded::aborted;
     return fail(Code::failed,
                 fmt::format("the model could not process a batch of {} tokens (llama_decode: {})", batch.size(), code));
@@ -111,57 +127,181 @@ class LlamaEngine final : public Engine {
     return values ? std::span<const float>(values, static_cast<std::size_t>(vocab_.size())) : std::span<const float>();
   }
 
+  // In a sliding window both share the cells until the child's load_state() gives it its own; cells
+  // with two owners are never reclaimed by libllama.
   Status fork(SequenceId from, SequenceId to, Position end) override {
-    if (info_.state != StateKind::attention)
-      return fail(Code::failed, "this model's state cannot be shared at a position");
+    TRY_OK(check_id(from));
+    TRY_OK(check_id(to));
+    if (from == to || at(to).length != 0)
+      return fail(Code::failed, fmt::format("cannot fork sequence {} to {}: it is not empty", from, to));
+    if (end < 0 || end > at(from).length)
+      return fail(Code::failed,
+                  fmt::format("cannot fork sequence {} at {}: it ends at {}", from, end, at(from).length));
+    if (!info_.has_rows || end == 0) return {};
     llama_memory_seq_cp(memory_, from, to, 0, end);
+    forget_running(to);
+    at(to) = {end, info_.state == StateKind::attention};
     return {};
   }
 
   bool truncate(SequenceId sequence, Position end) override {
-    if (end >= length(sequence)) return true;
+    if (!check_id(sequence)) return false;
+    if (end >= at(sequence).length) return true;
+    if (end <= 0) {
+      drop(sequence);
+      return true;
+    }
     // On sliding-window memory seq_rm succeeds beyond the window and leaves garbage.
-    if (info_.state != StateKind::attention) return false;
-    return llama_memory_seq_rm(memory_, sequence, end, -1);
+    if (info_.state != StateKind::attention || !llama_memory_seq_rm(memory_, sequence, end, -1)) return false;
+    at(sequence).length = end;
+    return true;
   }
 
-  void drop(SequenceId sequence) override { llama_memory_seq_rm(memory_, sequence, -1, -1); }
+  void drop(SequenceId sequence) override {
+    if (!check_id(sequence)) return;
+    llama_memory_seq_rm(memory_, sequence, -1, -1);
+    at(sequence) = {};
+  }
 
   Result<Bytes> save(SequenceId sequence, Position begin, Position end) override {
-    if (info_.state != StateKind::attention)
-      return fail(Code::failed, "rows of this model cannot be saved apart from its state");
+    TRY_OK(check_id(sequence));
+    if (begin < 0 || begin > end || end > at(sequence).length)
+      return fail(Code::failed, fmt::format("cannot save [{}, {}) of sequence {}: it ends at {}", begin, end, sequence,
+                                            at(sequence).length));
+    if (!info_.has_rows) return Bytes{};
+    TRY_OK(check_known());
     llama_memory_seq_cp(memory_, sequence, scratch_, begin, end);
-    auto bytes = state_of(scratch_, 0);
-    drop(scratch_);
-    return bytes;
+    forget_running(scratch_);  // or it would be copied with every block
+    auto whole = read_state(scratch_, 0);
+    clear_scratch();
+    if (!whole) return whole;
+    return blob_->rows_of(std::move(*whole), begin, end);
   }
 
   Status load(SequenceId sequence, Position begin, Position end, std::span<const std::byte> bytes) override {
-    if (length(sequence) != begin)
-      return fail(Code::failed, fmt::format("sequence {} ends at {}, not at {}", sequence, length(sequence), begin));
-    TRY_OK(check_rows(begin, end, bytes));
+    TRY_OK(check_id(sequence));
+    if (!info_.has_rows)
+      return bytes.empty() ? Status{} : Status(fail(Code::corrupt, "these are rows, and this model keeps none"));
+    if (at(sequence).length != begin || begin > end || end > info_.context)
+      return fail(Code::failed, fmt::format("cannot load [{}, {}) into sequence {}: it ends at {} of {}", begin, end,
+                                            sequence, at(sequence).length, info_.context));
+    TRY_OK(check_known());
+    TRY_OK(blob_->check_rows(bytes, begin, end, vocab_.size()));
+    if (begin == end) return {};
     // The bytes are rows of this shape, so a refusal means that there are no cells for them.
-    if (!set_state(scratch_, bytes, 0)) return fail(Code::busy, "there are no free cells for saved rows");
+    const bool set = blob_->is_whole(bytes, end - begin)
+                         ? write_state(scratch_, bytes, 0)
+                         : write_state(scratch_, blob_->whole_of(bytes, end - begin), 0);
+    if (!set) {
+      clear_scratch();
+      return fail(Code::busy, "there are no free cells for saved rows");
+    }
     llama_memory_seq_cp(memory_, scratch_, sequence, begin, end);
-    drop(scratch_);
+    clear_scratch();
+    at(sequence) = {end, info_.state == StateKind::attention};
     return {};
   }
 
   Result<Bytes> save_state(SequenceId sequence) override {
-    return state_of(sequence, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+    TRY_OK(check_id(sequence));
+    TRY_OK(check_known());
+    if (info_.state == StateKind::attention) return fail(Code::failed, "this model has no state beside its rows");
+    if (at(sequence).length == 0 || !at(sequence).ready)
+      return fail(Code::failed, fmt::format("sequence {} has no state to save", sequence));
+    return read_state(sequence, kPartial);
   }
 
-  Status load_state(SequenceId sequence, std::span<const std::byte> bytes) override {
-    return set_state(sequence, bytes, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+  Status load_state(SequenceId sequence, Position end, std::span<const std::byte> bytes) override {
+    TRY_OK(check_id(sequence));
+    TRY_OK(check_known());
+    if (info_.state == StateKind::attention) return fail(Code::failed, "this model has no state beside its rows");
+    if (end < 1 || end > info_.context || at(sequence).length != (info_.has_rows ? end : 0))
+      return fail(Code::failed, fmt::format("cannot set a state of position {} where sequence {} ends at {}", end,
+                                            sequence, at(sequence).length));
+    at(sequence).ready = false;
+    TRY_OK(blob_->check_state(bytes, end, llama_model_n_swa(model_.get()), vocab_.size()));
+    if (!write_state(sequence, bytes, kPartial)) return fail(Code::busy, "there is no room for a saved state");
+    if (llama_memory_seq_pos_max(memory_, sequence) != end - 1)
+      return fail(Code::corrupt, fmt::format("a saved state is not of position {}", end));
+    at(sequence) = {end, true};
+    return {};
   }
 
   void abort() override { abort_.store(true, std::memory_order_relaxed); }
   void clear_abort() override { abort_.store(false, std::memory_order_relaxed); }
 
  private:
-  Position length(SequenceId sequence) const { return llama_memory_seq_pos_max(memory_, sequence) + 1; }
+  static constexpr llama_state_seq_flags kPartial = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
 
-  Result<Bytes> state_of(SequenceId sequence, llama_state_seq_flags flags) {
+  struct Sequence {
+    Position length = 0;
+    bool ready = true;
+  };
+
+  Sequence& at(SequenceId sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
+
+  Status check_id(SequenceId sequence) const {
+    if (sequence >= 0 && sequence < info_.sequences) return {};
+    return fail(Code::failed, fmt::format("there is no sequence {}: ids are 0 to {}", sequence, info_.sequences - 1));
+  }
+
+  Status check_known() const {
+    if (blob_) return {};
+    return fail(Code::failed, "this model keeps its memory in a form that cannot be saved");
+  }
+
+  void put(std::size_t row, const BatchToken& token) {
+    batch_.token[row] = token.token;
+    batch_.pos[row] = token.position;
+    batch_.n_seq_id[row] = 1;
+    batch_.seq_id[row][0] = token.sequence;
+    batch_.logits[row] = token.wants_logits ? 1 : 0;
+  }
+
+  // Of all sequences, when `batch` is decoded.
+  Result<std::vector<Position>> lengths_after(std::span<const BatchToken> batch) const {
+    if (batch.empty() || batch.size() > static_cast<std::size_t>(info_.batch))
+      return fail(Code::failed, fmt::format("a batch of {} tokens: 1 to {} can be decoded", batch.size(), info_.batch));
+    std::vector<Position> lengths;
+    lengths.reserve(sequences_.size());
+    for (const Sequence& sequence : sequences_) lengths.push_back(sequence.length);
+    for (const BatchToken& token : batch) {
+      TRY_OK(check_id(token.sequence));
+      const auto index = static_cast<std::size_t>(token.sequence);
+      if (token.position != lengths[index])
+        return fail(Code::failed, fmt::format("sequence {} continues at position {}, not at {}", token.sequence,
+                                              lengths[index], token.position));
+      if (!sequences_[index].ready)
+        return fail(Code::failed, fmt::format("sequence {} has rows up to {} but no state for them; load_state() was "
+                                              "missed",
+                                              token.sequence, sequences_[index].length));
+      ++lengths[index];
+    }
+    return lengths;
+  }
+
+  // After a decode that ended early some of the batch may be in the memory: how much can be asked only
+  // where there is no state beside the rows.
+  void settle(const std::vector<Position>& lengths, bool complete) {
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+      if (lengths[i] == sequences_[i].length) continue;
+      if (complete)
+        sequences_[i].length = lengths[i];
+      else if (info_.state == StateKind::attention)
+        sequences_[i].length = llama_memory_seq_pos_max(memory_, static_cast<SequenceId>(i)) + 1;
+      else
+        sequences_[i] = {lengths[i], false};
+    }
+  }
+
+  // Leaves the rows. A window cannot be forgotten this way: libllama skips a window without cells.
+  void forget_running(SequenceId sequence) {
+    if (info_.state == StateKind::recurrent) write_state(sequence, empty_state_, kPartial);
+  }
+
+  void clear_scratch() { llama_memory_seq_rm(memory_, scratch_, -1, -1); }
+
+  Result<Bytes> read_state(SequenceId sequence, llama_state_seq_flags flags) {
     Bytes bytes(llama_state_seq_get_size_ext(context_.get(), sequence, flags));
     const std::size_t written = llama_state_seq_get_data_ext(
         context_.get(), reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size(), sequence, flags);
@@ -169,26 +309,9 @@ class LlamaEngine final : public Engine {
     return bytes;
   }
 
-  Status set_state(SequenceId sequence, std::span<const std::byte> bytes, llama_state_seq_flags flags) {
-    const std::size_t read = llama_state_seq_set_data_ext(
-        context_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), sequence, flags);
-    if (read == bytes.size()) return {};
-    drop(sequence);
-    return fail(Code::corrupt, "libllama refused saved state");
-  }
-
-  // libllama's layout (little endian): u32 magic, i32 sequence, u32 streams, u32 cells, then per
-  // cell i32 position first. A wrong blob is refused here before it replaces anything.
-  static Status check_rows(Position begin, Position end, std::span<const std::byte> bytes) {
-    std::uint32_t cells = 0;
-    std::int32_t first = 0;
-    if (bytes.size() < 20) return fail(Code::corrupt, "saved rows are shorter than their header");
-    std::memcpy(&cells, bytes.data() + 12, sizeof cells);
-    std::memcpy(&first, bytes.data() + 16, sizeof first);
-    if (cells != static_cast<std::uint32_t>(end - begin) || first != begin)
-      return fail(Code::corrupt,
-                  fmt::format("saved rows are {} cells from {}, wanted {} from {}", cells, first, end - begin, begin));
-    return {};
+  bool write_state(SequenceId sequence, std::span<const std::byte> bytes, llama_state_seq_flags flags) {
+    return llama_state_seq_set_data_ext(context_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                        bytes.size(), sequence, flags) == bytes.size();
   }
 
   ModelPtr model_;
@@ -197,14 +320,12 @@ class LlamaEngine final : public Engine {
   LlamaVocab vocab_;
   Info info_;
   SequenceId scratch_;
+  std::vector<Sequence> sequences_;
+  std::optional<SequenceBlob> blob_;  // unset: this model's memory has a form we do not know
+  Bytes empty_state_;
   llama_batch batch_{};
   std::atomic<bool> abort_{false};
 };
-
-StateKind state_kind(const llama_model* model) {
-  if (llama_model_is_recurrent(model) || llama_model_is_hybrid(model)) return StateKind::recurrent;
-  return llama_model_n_swa(model) > 0 ? StateKind::sliding_window : StateKind::attention;
-}
 
 Result<ModelPtr> load_model(const LlamaOptions& options) {
   llama_model_params params = llama_model_default_params();
@@ -262,17 +383,10 @@ Info describe(const llama_model* model, const llama_context* context, const Llam
   info.cells = static_cast<std::int32_t>(llama_n_ctx(context));
   info.sequences = options.sequences;
   info.batch = options.batch;
-  info.state = state_kind(model);
+  info.has_rows = keeps_rows(model);
   info.parameters = llama_model_n_params(model);
   info.model_bytes = llama_model_size(model);
-  char description[128];
-  llama_model_desc(model, description, sizeof description);
-  info.fingerprint_parts = {"engine=llama.cpp-de3ff815",
-                            fmt::format("description={}", description),
-                            fmt::format("bytes={}", info.model_bytes),
-                            fmt::format("parameters={}", info.parameters),
-                            "kv=" + options.kv_type,
-                            "flash_attention=on"};
+  info.fingerprint_parts = fingerprint_parts(model, context, options.kv_type, options.weights_hash);
   return info;
 }
 
@@ -313,10 +427,16 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
                             params.n_ctx, token_bytes * params.n_ctx >> 20),
                 "--context");
 
+  if (llama_get_memory(context.get()) == nullptr)
+    return fail(Code::failed, fmt::format("{} does not generate text: it is an encoder", options.model_path),
+                "--model");
+
   Info info = describe(model.get(), context.get(), options);
   info.context = std::min(context_tokens, info.cells);
   info.bytes_per_token = token_bytes;
-  return std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info), options.sequences);
+  auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info));
+  TRY_OK(engine->probe());
+  return engine;
 }
 
 std::string llama_build() { return fmt::format("llama.cpp v0.5.0 (de3ff815) {}", llama_print_system_info()); }

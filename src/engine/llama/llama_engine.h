@@ -19,6 +19,7 @@ struct LlamaOptions {
   std::int32_t batch = 512;
   std::int32_t threads = 0;  // 0: one a physical core
   std::string kv_type = "f16";
+  std::string weights_hash;                  // of the whole file; becomes a part of the fingerprint
   std::uint64_t kv_bytes_max = 0;            // shrink a context nobody asked for to this; 0: no bound
   std::function<bool(float)> load_progress;  // 0..1; false ends the loading
 };

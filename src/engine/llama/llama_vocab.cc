@@ -27,6 +27,13 @@ std::string piece_of(const llama_vocab* vocab, llama_token token) {
 LlamaVocab::LlamaVocab(const llama_vocab* vocab) : vocab_(vocab) {
   constexpr int kControl = LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
   const std::int32_t count = llama_vocab_n_tokens(vocab);
+  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) {  // libllama aborts when it is asked about these
+    const auto size = static_cast<std::size_t>(count);
+    pieces_.resize(size);
+    control_.resize(size);
+    ends_.resize(size);
+    return;
+  }
   pieces_.reserve(static_cast<std::size_t>(count));
   for (llama_token token = 0; token < count; ++token) {
     const auto attributes = static_cast<int>(llama_vocab_get_attr(vocab, token));
@@ -68,7 +75,7 @@ void LlamaVocab::tokenize(std::string_view text, SpecialTokens special, std::vec
 }
 
 void LlamaVocab::tokenize_part(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const {
-  if (text.empty()) return;
+  if (text.empty() || llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_NONE) return;
   const std::size_t before = out.size();
   const auto length = static_cast<std::int32_t>(text.size());
   const bool parse_special = special == SpecialTokens::as_tokens;

@@ -13,7 +13,8 @@ namespace kvern::engine {
 
 class LlamaVocab final : public Vocab {
  public:
-  // Copies every token's bytes and attributes once, so that later look-ups touch no library code.
+  // Copies every token's bytes and attributes once, so that later look-ups touch no library code. A
+  // model without a tokeniser has tokens without bytes, and no text has tokens.
   explicit LlamaVocab(const llama_vocab* vocab);
 
   std::int32_t size() const override { return static_cast<std::int32_t>(pieces_.size()); }

@@ -1,0 +1,58 @@
+// What /metrics says: counts of requests, and the cache's and the disk's own numbers beside them, in
+// the Prometheus text format 0.0.4. Thread: any.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "cache/cache_report.h"
+#include "cache/disk/disk_store.h"
+#include "core/usage.h"
+
+namespace kvern::app {
+
+// Seconds; the text format wants them cumulative, each bucket with those below it.
+class Histogram {
+ public:
+  void observe(double seconds);
+  void write(std::string& out, std::string_view name, std::string_view help) const;
+
+ private:
+  static constexpr std::array kBounds_s = {0.005, 0.01, 0.025, 0.05, 0.1,  0.25, 0.5,
+                                           1.0,   2.5,  5.0,   10.0, 30.0, 60.0, 120.0};
+  std::array<std::uint64_t, kBounds_s.size() + 1> counts_{};  // the last: above all bounds
+  double sum_s_ = 0;
+};
+
+class Metrics {
+ public:
+  // A request ended.
+  void request(const Usage& usage, FinishReason finish);
+
+  // What is asked at the time of a scrape.
+  struct Now {
+    std::int32_t running = 0;
+    std::int32_t waiting = 0;
+    cache::CacheReport cache;
+    std::optional<cache::DiskStats> disk;  // nothing: no disk tier
+  };
+  std::string text(const Now& now) const;
+
+ private:
+  static constexpr std::size_t kFinishes = 5;
+  static constexpr std::size_t kReasons = 13;
+
+  mutable std::mutex mutex_;
+  std::array<std::uint64_t, kFinishes> finishes_{};  // by FinishReason
+  std::array<std::uint64_t, kReasons> reasons_{};    // by ReuseStop
+  std::uint64_t device_tokens_ = 0, memory_tokens_ = 0, disk_tokens_ = 0, computed_tokens_ = 0;
+  std::uint64_t completion_tokens_ = 0;
+  Histogram ttft_;
+  Histogram queue_;
+};
+
+}  // namespace kvern::app

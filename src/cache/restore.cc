@@ -1,0 +1,158 @@
+// PrefixCache: bytes into cells.
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "cache/prefix_cache.h"
+#include "cache/token_spans.h"
+
+namespace kvern::cache {
+namespace {
+
+// Read from disk ahead of the piece being loaded, per sequence.
+constexpr std::uint64_t kReadAheadBytes = 64ULL << 20;
+
+const engine::Bytes* bytes_of(const Piece& piece) {
+  const SharedBytes& ram = piece.node->part(piece.part).ram;
+  return ram ? ram.get() : piece.bytes.get();
+}
+
+// The tokens from position 0 to the end of node.
+std::vector<TokenId> tokens_to(const Node& node) {
+  std::vector<const Node*> path;
+  for (const Node* up = &node; up->parent; up = up->parent) path.push_back(up);
+  std::vector<TokenId> tokens;
+  for (auto it = path.rbegin(); it != path.rend(); ++it)
+    tokens.insert(tokens.end(), (*it)->tokens.begin(), (*it)->tokens.end());
+  return tokens;
+}
+
+}  // namespace
+
+PrefixCache::Restore PrefixCache::restore(const Lease& lease, std::uint64_t bytes_max, Reused& reused) {
+  Held& h = table_.at(lease.sequence_);
+  if (!h.plan) return finish(h, reused);
+  if (h.plan->done() == 0) reused.memory_tokens = reused.disk_tokens = 0;  // acquire() only estimated
+  std::uint64_t loaded = 0;
+  while (!h.plan->finished()) {
+    read_ahead(*h.plan);
+    Piece& piece = h.plan->next();
+    const engine::Bytes* bytes = bytes_of(piece);
+    if (!bytes) {
+      if (piece.asked) return Restore::waiting;
+      return give_up(h, reused);
+    }
+    if (loaded > 0 && loaded + bytes->size() > bytes_max) return Restore::more;
+    loaded += bytes->size();
+    const std::int32_t before = size_of(h.tokens);
+    if (const Status done = load_piece(h, lease.sequence_, piece, *bytes); !done) {
+      log::warn("cache record not loaded", {{"position", piece.begin}, {"why", done.error().message}});
+      if (done.error().code == Code::corrupt) {
+        h.plan->damaged = true;
+        forget(*piece.node, piece.part);
+      }
+      return give_up(h, reused);
+    }
+    (piece.bytes ? reused.disk_tokens : reused.memory_tokens) += size_of(h.tokens) - before;
+    // What came from disk stays in RAM for the next one.
+    if (piece.bytes && !piece.node->part(piece.part).ram)
+      tree_.put(*piece.node, piece.part, piece.bytes, tick());
+    h.plan->advance();
+  }
+  return finish(h, reused);
+}
+
+void PrefixCache::read_ahead(RestorePlan& plan) {
+  std::uint64_t ahead = 0;
+  for (std::size_t i = plan.done(); i < plan.pieces().size() && ahead < kReadAheadBytes; ++i) {
+    Piece& piece = plan.pieces()[i];
+    const Copy& copy = piece.node->part(piece.part);
+    if (copy.ram) continue;
+    ahead += copy.bytes;
+    if (piece.bytes || piece.asked || !copy.on_disk) continue;
+    piece.asked = true;
+    store_->read(record_id(*piece.node, piece.part));
+  }
+}
+
+Status PrefixCache::load_piece(Held& h, engine::SequenceId sequence, const Piece& piece, const engine::Bytes& bytes) {
+  if (piece.part == Part::rows) {
+    Status loaded = engine_.load(sequence, piece.begin, piece.end, bytes);
+    if (!loaded && loaded.error().code == Code::busy && evict_until(piece.end - piece.begin, sequence))
+      loaded = engine_.load(sequence, piece.begin, piece.end, bytes);
+    TRY_OK(std::move(loaded));
+    const auto tokens = first(piece.node->tokens, piece.end - piece.begin);
+    h.tokens.insert(h.tokens.end(), tokens.begin(), tokens.end());
+    h.cells.append(size_of(tokens));
+    if (h.saved >= piece.begin) h.saved = std::max(h.saved, piece.end);
+    return {};
+  }
+  TRY_OK(engine_.load_state(sequence, piece.end, bytes));
+  if (!engine_.info().has_rows) {
+    h.tokens = tokens_to(*piece.node);
+    h.cells.append(piece.end - h.cells.length());
+  }
+  return {};
+}
+
+// A piece is missing. Rows are good as far as they came; a state is nothing in parts.
+PrefixCache::Restore PrefixCache::give_up(Held& h, Reused& reused) {
+  const bool damaged = h.plan->damaged;
+  h.plan.reset();
+  if (!cuttable()) return Restore::lost;
+  reused.why = damaged ? ReuseStop::damaged : ReuseStop::evicted;
+  return finish(h, reused);
+}
+
+PrefixCache::Restore PrefixCache::finish(Held& h, Reused& reused) {
+  h.plan.reset();
+  counters_.device_tokens += static_cast<std::uint64_t>(reused.device_tokens);
+  counters_.memory_tokens += static_cast<std::uint64_t>(reused.memory_tokens);
+  counters_.disk_tokens += static_cast<std::uint64_t>(reused.disk_tokens);
+  return Restore::done;
+}
+
+void PrefixCache::forget(Node& node, Part part) {
+  tree_.drop_ram(node, part);
+  Copy& copy = node.part(part);
+  if (store_ && (copy.on_disk || copy.on_way)) store_->remove(record_id(node, part));
+  copy.on_disk = false;
+}
+
+void PrefixCache::handle(const StoreEvent& event) {
+  Node* node = tree_.at(event.id.key);
+  if (!node) return;
+  const Part part = event.id.kind == RecordKind::snapshot ? Part::state : Part::rows;
+  Copy& copy = node->part(part);
+  switch (event.kind) {
+    case StoreEvent::Kind::written:
+      copy.on_disk = true;
+      copy.on_way = false;
+      return;
+    case StoreEvent::Kind::gone:
+      copy.on_disk = copy.on_way = false;
+      return;
+    case StoreEvent::Kind::read: break;
+  }
+  if (event.payload) {
+    rates_.read((*event.payload)->size(), event.took_us);
+  } else {
+    copy.on_disk = false;
+  }
+  for (engine::SequenceId id = 0; id < table_.size(); ++id) {
+    RestorePlan* plan = table_.at(id).plan.get();
+    if (!plan) continue;
+    for (std::size_t i = plan->done(); i < plan->pieces().size(); ++i) {
+      Piece& piece = plan->pieces()[i];
+      if (piece.node != node || piece.part != part || !piece.asked) continue;
+      piece.asked = false;
+      if (event.payload) {
+        piece.bytes = *event.payload;
+      } else {
+        plan->damaged = plan->damaged || event.payload.error().code == Code::corrupt;
+      }
+    }
+  }
+}
+
+}  // namespace kvern::cache
