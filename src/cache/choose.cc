@@ -141,7 +141,8 @@ ReuseStop PrefixCache::why(const Choice& choice, std::int32_t limit) const {
   if (reused >= limit) return ReuseStop::end;
   if (choice.known > reused && choice.known >= kMeaningfulTokens) {
     if (choice.evicted) return ReuseStop::evicted;
-    if (!cuttable() && choice.known - reused >= kMeaningfulTokens) return ReuseStop::snapshot;
+    const bool far = choice.known - reused >= kMeaningfulTokens || choice.known >= limit;
+    if (!cuttable() && far) return ReuseStop::snapshot;
   }
   if (reused == 0 || (reused < kMeaningfulTokens && !choice.known_ends)) return ReuseStop::cold;
   return choice.known_ends ? ReuseStop::new_text : ReuseStop::edited;

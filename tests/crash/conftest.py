@@ -9,7 +9,7 @@ import pytest
 import server as servers
 from records import Records
 from server import Server
-from traffic import LIMITS, RULE
+from traffic import LIMITS, PREFILL_TOKENS_S, RULE
 
 
 def let_go(server):
@@ -57,13 +57,13 @@ class Host:
 
 @pytest.fixture(scope="module")
 def script(fake):
-    return fake(RULE, **LIMITS)
+    return fake(RULE, prefill_tokens_per_second=PREFILL_TOKENS_S, **LIMITS)
 
 
 @pytest.fixture(scope="module")
-def truth(serve, script):
+def truth(serve, fake):
     """A server without a cache."""
-    return serve("--no-cache", model=script)
+    return serve("--no-cache", model=fake(RULE, **LIMITS))
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ def test_foreign_files_are_left_out(filled, truth, dice):
     shutil.copy(some, some.parent / ("ff" * 32 + some.suffix))     # a whole record under another name
     shutil.copy(some, other)                                       # and under another record's
     (some.parent / "notes.txt").write_text("do not mind me")
+    (host.records.folder / "letter.txt").write_text("nor me")
     (some.parent / f"{some.name}.tmp").write_bytes(dice.randbytes(5000))
     (some.parent.parent / "zz").mkdir()
     (some.parent.parent / "zz" / some.name).write_bytes(dice.randbytes(3000))
@@ -102,7 +103,7 @@ def test_foreign_files_are_left_out(filled, truth, dice):
     server = host.start()
     ask_all(server, crowd, truth)
     host.stop(server)
-    assert (some.parent / "notes.txt").exists(), "a file that is not ours was deleted"
+    assert (host.records.folder / "letter.txt").exists(), "a file outside the records' folders was deleted"
     host.records.verify()
     assert host.records.verify()["bad"] == 0
 

@@ -7,7 +7,7 @@ PARALLEL = ("--parallel", "4")
 
 def test_the_second_reads_what_the_first_wrote_and_writes_nothing(host, truth):
     host = host(*PARALLEL)
-    crowd, others = Crowd(21), Crowd(22)
+    crowd, others = Crowd(21), Crowd(22, family="others")
     server = host.start()
     crowd.grow(server, truth, 4)
     host.stop(server)
@@ -24,7 +24,7 @@ def test_the_second_reads_what_the_first_wrote_and_writes_nothing(host, truth):
     # The owner may write what it computed; nothing else can have come or gone.
     host.stop(owner)
     third = host.start()
-    assert [third.request_log(c.repeat(third))["disk"] for c in others.conversations()] == [0] * 4
+    assert max(third.request_log(c.repeat(third))["disk"] for c in others.conversations()) < 16  # what all prompts begin with
     assert before <= host.records.names()
     host.stop(third)
 

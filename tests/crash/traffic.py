@@ -12,6 +12,7 @@ import httpx
 
 RULE = {"when": "question (\\d+)", "say": "The answer to {{1}} is on the table by the window, where it was yesterday."}
 LIMITS = {"context": 4096, "cells": 8192}
+PREFILL_TOKENS_S = 50_000  # of the servers with a cache: one that computes in no time has nothing to gain from a disk
 WORDS = "river stone lantern cloud market window garden silver engine paper mountain signal bridge forest".split()
 TURNS_MAX = 8  # of about 300 tokens each
 LANES = 3      # requests at once
@@ -31,10 +32,10 @@ def expect_text(answer, text):
 
 
 class Conversation:
-    def __init__(self, number):
+    def __init__(self, number, family):
         self.number = number
         self.dice = random.Random(number)
-        head = random.Random(number % 3)  # every third conversation shares its head
+        head = random.Random(f"{family} {number % 3}")  # every third conversation of a family shares its head
         self.messages = [{"role": "system", "content": " ".join(head.choice(WORDS) for _ in range(80))}]
         self.asked = None  # the messages of the last request that was answered, and its text
         self.answered = None
@@ -64,7 +65,8 @@ class Conversation:
 class Crowd:
     """A growing set of conversations. Each belongs to one lane, so its turns come one after another."""
 
-    def __init__(self, seed, conversations_max=30):
+    def __init__(self, seed, conversations_max=30, family="one"):
+        self.family = family
         self.dice = random.Random(seed)
         self.lanes = [[] for _ in range(LANES)]
         self.lane_max = conversations_max // LANES
@@ -110,7 +112,7 @@ class Crowd:
     def _new(self, lane):
         """In the place of the lane's oldest when there are enough."""
         self.born += 1
-        conversation = Conversation(self.born)
+        conversation = Conversation(self.born, self.family)
         if len(self.lanes[lane]) >= self.lane_max:
             self.lanes[lane].pop(0)
         self.lanes[lane].append(conversation)

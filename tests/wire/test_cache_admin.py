@@ -77,8 +77,8 @@ def test_records_are_listed_by_kind_and_at_most_as_many_as_asked_for(kept):
 
 @pytest.mark.parametrize("before, after, reason, segment", [
     ({"messages": "look at this"}, {"messages": "look at that"}, "edited", "user"),
-    ({"messages": [{"role": "system", "content": "It is Monday. Be kind."}, {"role": "user", "content": "hello"}]},
-     {"messages": [{"role": "system", "content": "It is Sunday. Be kind."}, {"role": "user", "content": "hello"}]},
+    ({"messages": [{"role": "system", "content": "You help with code. It is Monday."}, {"role": "user", "content": "hello"}]},
+     {"messages": [{"role": "system", "content": "You help with code. It is Sunday."}, {"role": "user", "content": "hello"}]},
      "header", "head"),
     ({"messages": "tools?", "tools": [LOOK]},
      {"messages": "tools?", "tools": [function("lock", {"where": {"type": "string"}})]}, "tools_changed", "head"),

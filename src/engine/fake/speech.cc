@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "engine/fake/fake_vocab.h"
 
@@ -158,15 +159,15 @@ std::string Speech::last_turn(SequenceId sequence, Position end) const {
   return out;
 }
 
-std::string Speech::begin_saying(const std::string& prompt) {
+Speech::Generation Speech::begin_saying(const std::string& prompt, Position header, Position begin) {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     if (rules_[i].times > 0 && uses_[i] >= rules_[i].times) continue;
     if (auto say = answer(rules_[i], prompt)) {
       ++uses_[i];
-      return *say;
+      return {header, begin, std::make_shared<const std::string>(std::move(*say)), static_cast<std::int32_t>(i)};
     }
   }
-  return "";
+  return {header, begin, std::make_shared<const std::string>(), -1};
 }
 
 std::optional<Speech::Generation> Speech::resume(Position header, const std::string& prompt,
@@ -176,10 +177,10 @@ std::optional<Speech::Generation> Speech::resume(Position header, const std::str
     auto say = answer(rule, prompt);
     if (!say) continue;
     if (say->starts_with(generated))
-      return Generation{header, header, std::make_shared<const std::string>(std::move(*say))};
+      return Generation{header, header, std::make_shared<const std::string>(std::move(*say)), -1};
     if (think > 0 && say->starts_with(generated.substr(think)))
       return Generation{header, header + static_cast<Position>(think),
-                        std::make_shared<const std::string>(std::move(*say))};
+                        std::make_shared<const std::string>(std::move(*say)), -1};
   }
   return std::nullopt;
 }
@@ -191,17 +192,17 @@ Speech::Generation Speech::generation(SequenceId sequence) {
   if (memory.generation && memory.generation->header == header) {
     if (header >= 0 || memory.generation->begin > memory.given) return *memory.generation;
   }
-  if (header < 0) return {-1, end, std::make_shared<const std::string>(begin_saying(last_turn(sequence, end)))};
+  if (header < 0) return begin_saying(last_turn(sequence, end), -1, end);
 
   const std::string prompt = last_turn(sequence, header - 1 - static_cast<Position>(kRole.size()));
   const std::string generated = text(sequence, header, end);
   if (think_prefix(generated) == generated.size()) {
-    std::string say = begin_saying(prompt);
-    const Position begin = say.starts_with(generated) ? header : end;
-    return {header, begin, std::make_shared<const std::string>(std::move(say))};
+    Generation begun = begin_saying(prompt, header, end);
+    if (begun.say->starts_with(generated)) begun.begin = header;
+    return begun;
   }
   if (auto resumed = resume(header, prompt, generated)) return *resumed;
-  return {header, header, std::make_shared<const std::string>()};
+  return {header, header, std::make_shared<const std::string>(), -1};
 }
 
 Wish Speech::wish(SequenceId sequence) {
@@ -214,6 +215,10 @@ Wish Speech::wish(SequenceId sequence) {
   bool as_scripted = said <= say.size();
   for (std::size_t i = 0; as_scripted && i < said; ++i)
     as_scripted = kv_.token(sequence, begin + static_cast<Position>(i)) == static_cast<unsigned char>(say[i]);
+  if (said > 0) {
+    const std::int32_t counted = std::exchange(memory.generation->counted, -1);
+    if (counted >= 0 && !as_scripted && memory.generation->header < 0) --uses_[static_cast<std::size_t>(counted)];
+  }
   if (!as_scripted) return {FakeVocab::kMessageEnd, closing_byte(text(sequence, begin, end))};
   if (said == say.size()) return {FakeVocab::kMessageEnd, -1};
   return {static_cast<unsigned char>(say[said]), -1};
@@ -223,6 +228,7 @@ void Speech::given(SequenceId sequence) { at(sequence).given = kv_.length(sequen
 
 void Speech::forked(SequenceId from, SequenceId to, Position end) {
   at(to) = at(from);
+  if (at(to).generation) at(to).generation->counted = -1;
   truncated(to, end);
 }
 

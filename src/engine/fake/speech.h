@@ -31,7 +31,8 @@ class Speech {
   // All of them outlive the Speech.
   Speech(const std::vector<Rule>& rules, const Kv& kv, std::int32_t sequences);
 
-  // What follows the sequence's last token. Counts a use of a rule when a generation begins.
+  // What follows the sequence's last token. Counts a use of a rule when a generation begins; not where
+  // a text without an assistant's header goes on with other words than the rule's: those were given.
   Wish wish(SequenceId sequence);
 
   // The sequence now ends with tokens nobody asked logits for: they are prompt.
@@ -44,6 +45,7 @@ class Speech {
     Position header = -1;  // where the assistant's text begins, -1 without a header
     Position begin = 0;    // where say begins
     std::shared_ptr<const std::string> say;
+    std::int32_t counted = -1;  // the rule whose use may still be taken back
   };
   struct Memory {
     Position given = 0;
@@ -55,7 +57,8 @@ class Speech {
   std::string text(SequenceId sequence, Position begin, Position end) const;
   std::string last_turn(SequenceId sequence, Position end) const;
   Generation generation(SequenceId sequence);
-  std::string begin_saying(const std::string& prompt);
+  // Says what the first rule with uses left answers to the prompt, from `begin` on.
+  Generation begin_saying(const std::string& prompt, Position header, Position begin);
   std::optional<Generation> resume(Position header, const std::string& prompt, const std::string& generated) const;
 
   const std::vector<Rule>& rules_;

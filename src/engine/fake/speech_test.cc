@@ -54,6 +54,21 @@ TEST(Speech, ARawPromptEndsWhereLogitsWereFirstWanted) {
 }
 
 // A fork continues what was begun; only the beginning counted.
+// Whoever decodes a text to look at its logits, as the cache's self-test does, uses nobody's answer up.
+TEST(Speech, ARawTextThatGoesOnWithOtherWordsUsesNoRuleUp) {
+  Session session(R"j({"rules": [{"say": "once", "times": 1}, {"say": "later"}]})j");
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(session.feed(0, "some text"), Decoded::ok);
+    for (const char* given : {"x", "y"}) ASSERT_EQ(session.feed(0, given), Decoded::ok);
+    ASSERT_TRUE(session.engine().fork(0, 1, 10));
+    ASSERT_EQ(session.feed(1, "z"), Decoded::ok);
+    session.engine().drop(0);
+    session.engine().drop(1);
+  }
+  EXPECT_EQ(session.answer(user("hi")), "once");
+  EXPECT_EQ(session.answer(user("hi")), "later");
+}
+
 TEST(Speech, AForkContinuesTheSameText) {
   Session session(R"j({"rules": [{"say": "one two three", "times": 1}, {"say": "other"}]})j");
   const std::string prompt = user("hi");

@@ -27,11 +27,17 @@ std::string piece_of(const llama_vocab* vocab, llama_token token) {
 LlamaVocab::LlamaVocab(const llama_vocab* vocab) : vocab_(vocab) {
   constexpr int kControl = LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
   const std::int32_t count = llama_vocab_n_tokens(vocab);
-  if (llama_vocab_type(vocab) == LLAMA_VOCAB_TYPE_NONE) {  // libllama aborts when it is asked about these
-    const auto size = static_cast<std::size_t>(count);
-    pieces_.resize(size);
-    control_.resize(size);
-    ends_.resize(size);
+  const auto type = llama_vocab_type(vocab);
+  if (type == LLAMA_VOCAB_TYPE_NONE || type == LLAMA_VOCAB_TYPE_TEST) {  // libllama aborts when asked about the first
+    has_tokenizer_ = false;
+    for (std::int32_t token = 0; token < count; ++token)
+      pieces_.push_back(token < 256 ? std::string(1, static_cast<char>(token)) : std::string());
+    control_.resize(pieces_.size());
+    ends_.resize(pieces_.size());
+    if (count > 0) {
+      pieces_[0] = "<end>";
+      control_[0] = ends_[0] = true;
+    }
     return;
   }
   pieces_.reserve(static_cast<std::size_t>(count));
@@ -75,7 +81,13 @@ void LlamaVocab::tokenize(std::string_view text, SpecialTokens special, std::vec
 }
 
 void LlamaVocab::tokenize_part(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const {
-  if (text.empty() || llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_NONE) return;
+  if (text.empty()) return;
+  if (!has_tokenizer_) {
+    for (const char c : text) {
+      if (const TokenId token = static_cast<unsigned char>(c); token > 0 && in_range(token)) out.push_back(token);
+    }
+    return;
+  }
   const std::size_t before = out.size();
   const auto length = static_cast<std::int32_t>(text.size());
   const bool parse_special = special == SpecialTokens::as_tokens;

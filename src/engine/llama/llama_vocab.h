@@ -14,7 +14,8 @@ namespace kvern::engine {
 class LlamaVocab final : public Vocab {
  public:
   // Copies every token's bytes and attributes once, so that later look-ups touch no library code. A
-  // model without a tokeniser has tokens without bytes, and no text has tokens.
+  // model without a tokeniser (random ones, for tests) gets one byte a token, as far as its ids
+  // go, and ends with token 0.
   explicit LlamaVocab(const llama_vocab* vocab);
 
   std::int32_t size() const override { return static_cast<std::int32_t>(pieces_.size()); }
@@ -40,6 +41,7 @@ class LlamaVocab final : public Vocab {
   TokenId bos_ = -1;
   TokenId eos_ = -1;
   bool adds_bos_ = false;
+  bool has_tokenizer_ = true;
 };
 
 }  // namespace kvern::engine

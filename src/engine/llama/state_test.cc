@@ -196,6 +196,16 @@ TEST_P(State, TheModelSaysWhatItKeeps) {
       info.fingerprint_parts.end());
 }
 
+TEST_P(State, WhatItTokenisesItGivesBack) {
+  const std::string text = "The text {\"a\": 1}\n";
+  std::vector<TokenId> tokens;
+  engine().vocab().tokenize(text, SpecialTokens::as_text, tokens);
+  std::string back;
+  for (const TokenId token : tokens) back += engine().vocab().piece(token);
+  EXPECT_EQ(back, text);
+  EXPECT_EQ(engine().vocab().piece(engine().vocab().size()), "");
+}
+
 TEST_P(State, RestoredElsewhereItGoesOnAsIfNothingHadHappened) {
   restore(1);
   EXPECT_EQ(steps(1, kPrefix), saved().next);
