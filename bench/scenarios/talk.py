@@ -143,8 +143,9 @@ class Talk:
         return [token["id"] if isinstance(token, dict) else token for token in tokens]
 
     def _ends(self, body, prompt):
-        starts = (self.tokens(body | {"messages": body["messages"][:i]}) for i in range(1, len(body["messages"])))
-        return [common(start, prompt) for start in starts]
+        # Before each turn was generated; where it ended the account knows.
+        asked = (i for i in range(1, len(body["messages"])) if body["messages"][i - 1]["role"] != "assistant")
+        return [common(self.tokens(body | {"messages": body["messages"][:i]}), prompt) for i in asked]
 
     def _remember(self, body, prompt, answer):
         self.finish = answer.finish
@@ -153,7 +154,8 @@ class Talk:
             return  # cut inside a call: no client sends it back
         turn = self._turn_text(body, answer.message)
         tokens = self.tokenize(turn)
-        self.account.remember(tokens[:-1] if answer.finish == "length" else tokens)
+        # A turn that ends without an end token (cut, or a grammar is through) has one token nobody computed.
+        self.account.remember(tokens[:-1] if answer.finish in ("length", "tool_calls") else tokens)
 
     def _turn_text(self, body, message):
         """The prompt and the turn that answered it: a conversation that goes on, less all that two

@@ -1,7 +1,5 @@
 // The few functions of llama.cpp's `common` folder that its model generator calls. Linking them from
 // here saves building the whole folder, which also wants an HTTP client.
-#include <llama.h>
-
 #include "common.h"
 
 void common_init() {}

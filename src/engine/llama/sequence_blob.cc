@@ -150,10 +150,13 @@ std::optional<SequenceBlob> SequenceBlob::parse(const Parts& parts, const Sample
   SequenceBlob out;
   Reader whole(samples.whole);
   if (!whole.take_header()) return std::nullopt;
-  if (parts.rows && !learn_part(whole, guess, out.rows_.emplace())) return std::nullopt;
+  if (parts.rows) out.rows_ = KvPart{};
+  if (parts.window) out.window_ = KvPart{};
+  if (parts.running) out.running_ = RunningPart{};
+  if (out.rows_ && !learn_part(whole, guess, *out.rows_)) return std::nullopt;
   const std::size_t rows_end = whole.at();
-  if (parts.window && !learn_part(whole, guess, out.window_.emplace())) return std::nullopt;
-  if (parts.running && !learn_part(whole, out.running_.emplace())) return std::nullopt;
+  if (out.window_ && !learn_part(whole, guess, *out.window_)) return std::nullopt;
+  if (out.running_ && !learn_part(whole, *out.running_)) return std::nullopt;
   if (!whole.at_end()) return std::nullopt;
   if (!parts.window && !parts.running) return out;
 
