@@ -459,6 +459,12 @@ TEST_P(SchedulerWithStates, TheSecondBranchOfAPromptFindsWhereTheFirstParted) {
   EXPECT_LT(third.ending.usage.computed_tokens(), 60) << "now it is known";
 }
 
+TEST_P(SchedulerWithStates, AnExactRepeatOfARawPromptComputesOneToken) {
+  World world({}, {.memory_bytes = 64 << 20}, {}, script());
+  world.ask(kHead + World::turn("alpha"));
+  EXPECT_EQ(world.ask(kHead + World::turn("alpha")).ending.usage.computed_tokens(), 1);
+}
+
 TEST_P(SchedulerWithStates, ABoundaryOfThePromptIsAPlaceToReturnTo) {
   World world({}, {.memory_bytes = 64 << 20}, {}, script());
   GenerateRequest first = world.request(kHead + World::turn("alpha"));

@@ -28,6 +28,8 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
   tokens_.reserve(static_cast<std::size_t>(std::min(tokens_end_, size() + 4096)));
   for (const TokenId token : tokens_) sampler_.remember(token, /*generated=*/false);
   for (const std::int32_t boundary : start_.request.prompt.boundaries) add_stop(boundary);
+  // A raw prompt has no boundary, and is asked again as it is.
+  if (start_.request.prompt.boundaries.empty()) add_stop(size() - 1);
   for (std::int32_t at = kSparseStopTokens; at < size(); at += kSparseStopTokens) add_stop(at);
   if (start_.constraint) matcher_ = start_.constraint->start();
 }
