@@ -39,7 +39,7 @@ class Answer:
 
 
 CALL_TOKENS = 200
-CALL_TRIES = 16
+CALL_TRIES = 8
 
 
 class Talk:

@@ -28,8 +28,13 @@ inline std::vector<TokenId> operator+(std::vector<TokenId> a, const std::vector<
 class MemoryStore final : public RecordStore {
  public:
   bool write(RecordInfo info, SharedBytes payload) override {
-    if (full) return false;
+    if (full || room == 0) {
+      ++refusals;
+      return false;
+    }
+    --room;
     const RecordId id = info.id;
+    if (silent) return true;
     records[id] = {std::move(info), std::move(payload)};
     events.push_back({StoreEvent::Kind::written, id, SharedBytes(), 0});
     return true;
@@ -71,6 +76,9 @@ class MemoryStore final : public RecordStore {
   std::vector<StoreEvent> events;
   std::vector<RecordId> delayed;
   bool full = false;
+  bool silent = false;  // accepts writes and never says what became of them
+  int room = 1 << 30;   // writes it still takes
+  int refusals = 0;
   bool slow = false;
   int reads = 0;
 };

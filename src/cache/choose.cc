@@ -18,13 +18,13 @@ std::vector<TokenId> some_after(std::span<const TokenId> tokens, std::int32_t po
 }  // namespace
 
 // prompt: without its last token, which is always computed.
-PrefixCache::Choice PrefixCache::choose(const Node& root, std::span<const TokenId> prompt) const {
+PrefixCache::Choice PrefixCache::choose(const Node& root, std::span<const TokenId> prompt, bool loading) const {
   Choice choice;
   if (options_.mode == Mode::off || prompt.empty()) return choice;
   if (options_.mode == Mode::full && cuttable()) {
     choose_rows(root, prompt, choice);
   } else {
-    choose_state(root, prompt, choice);
+    choose_state(root, prompt, loading, choice);
   }
   look_beyond(root, prompt, choice);
   return choice;
@@ -55,14 +55,14 @@ void PrefixCache::choose_rows(const Node& root, std::span<const TokenId> prompt,
 }
 
 // The deepest position with a state: the end of an idle sequence, or a snapshot.
-void PrefixCache::choose_state(const Node& root, std::span<const TokenId> prompt, Choice& choice) const {
+void PrefixCache::choose_state(const Node& root, std::span<const TokenId> prompt, bool loading, Choice& choice) const {
   const SequenceTable::Source whole = table_.whole(root, prompt);
   if (whole.tokens > 0) {
     choice.source = whole.sequence;
     choice.base = choice.end = whole.tokens;
     choice.in_place = true;
   }
-  if (options_.mode != Mode::full) return;
+  if (options_.mode != Mode::full || !loading) return;
   const bool rows = engine_.info().has_rows;
   const SequenceTable::Source source = rows ? table_.longest(root, prompt) : SequenceTable::Source{};
   for (Node* snapshot : tree_.states(root, prompt)) {

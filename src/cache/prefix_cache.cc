@@ -47,11 +47,11 @@ Node& PrefixCache::root(std::string_view salt) const { return tree_.root(root_ke
 std::int64_t PrefixCache::tick() { return last_tick_us_ = std::max(clock_.now_us(), last_tick_us_ + 1); }
 
 Result<PrefixCache::Acquired> PrefixCache::acquire(std::span<const TokenId> prompt, std::int32_t headroom,
-                                                   std::string_view salt) {
+                                                   std::string_view salt, bool loading) {
   CHECK(!prompt.empty());
   Node& root = this->root(salt);
   const std::int32_t limit = size_of(prompt) - 1;
-  Choice choice = choose(root, first(prompt, limit));
+  Choice choice = choose(root, first(prompt, limit), loading);
   const auto cells = [&] { return size_of(prompt) + headroom - choice.base; };
 
   auto plan = std::make_unique<RestorePlan>(choice.pieces);  // holds the nodes while room is made
@@ -63,7 +63,7 @@ Result<PrefixCache::Acquired> PrefixCache::acquire(std::span<const TokenId> prom
       // There is no room beside the source: its rows go to RAM and come back from there.
       save_all(choice.source);
       empty(choice.source);
-      choice = choose(root, first(prompt, limit));
+      choice = choose(root, first(prompt, limit), loading);
       plan = std::make_unique<RestorePlan>(choice.pieces);
       sequence = take_sequence(choice, cells());
     }
@@ -75,7 +75,7 @@ Result<PrefixCache::Acquired> PrefixCache::acquire(std::span<const TokenId> prom
   h.use = Use::leased;
   h.root = &root;
   h.plan = plan->finished() ? nullptr : std::move(plan);
-  use(root, first(prompt, choice.end));
+  use(root, first(prompt, choice.end), choice.pieces);
   Acquired acquired{Lease(this, *sequence), {}};
   acquired.reused.device_tokens = choice.base;
   acquired.reused.memory_tokens = choice.end - choice.base;  // restore() tells RAM from disk
@@ -130,19 +130,26 @@ Status PrefixCache::share(const Choice& choice, engine::SequenceId sequence, std
 }
 
 // What a prompt uses is worth more from now on, and what is used again is worth the disk.
-void PrefixCache::use(const Node& root, std::span<const TokenId> prompt) {
+void PrefixCache::use(const Node& root, std::span<const TokenId> prompt, const std::vector<Piece>& pieces) {
   if (prompt.empty() || !can_share()) return;
   const std::int64_t now = tick();
-  const auto path = tree_.find(root, prompt);
-  for (const PrefixTree::Step& step : path) {
-    Node& node = *step.node;
-    ++node.hits;
-    node.last_used_us = now;
-    if (!store_) continue;
-    for (const Part part : {Part::rows, Part::state}) {
-      if (node.part(part).on_disk) store_->touch(record_id(node, part));
+  for (const PrefixTree::Step& step : tree_.find(root, prompt)) use(*step.node, now);
+  for (const Piece& piece : pieces) {
+    if (piece.node->last_used_us != now) use(*piece.node, now);  // a snapshot may lie beside the path
+  }
+}
+
+void PrefixCache::use(Node& node, std::int64_t now_us) {
+  ++node.hits;
+  node.last_used_us = now_us;
+  if (!store_) return;
+  for (const Part part : {Part::rows, Part::state}) {
+    const Copy& copy = node.part(part);
+    if (copy.on_disk) {
+      store_->touch(record_id(node, part));
+    } else if (copy.ram && now_us >= refused_until_us_) {
+      persist(node, part, copy.ram);
     }
-    if (node.rows.ram && !node.rows.on_disk && !node.rows.on_way) rest(node, now);
   }
 }
 
@@ -245,6 +252,15 @@ void PrefixCache::preempt(Lease lease) {
 void PrefixCache::empty(engine::SequenceId sequence) {
   engine_.drop(sequence);
   table_.clear(sequence);
+}
+
+void PrefixCache::count(const Usage& usage) {
+  const auto add = [](std::uint64_t& sum, std::int32_t tokens) { sum += static_cast<std::uint64_t>(std::max(tokens, 0)); };
+  add(counters_.prompt_tokens, usage.prompt_tokens - usage.pending_tokens);
+  add(counters_.device_tokens, usage.reused_device_tokens);
+  add(counters_.memory_tokens, usage.reused_memory_tokens);
+  add(counters_.disk_tokens, usage.reused_disk_tokens);
+  add(counters_.computed_tokens, usage.computed_tokens());
 }
 
 CacheReport PrefixCache::report() const {

@@ -107,13 +107,16 @@ class PrefixCache {
   // A sequence for prompt. Call restore() until it is done before computing. Code::busy when every
   // sequence is leased, or the rest of prompt plus headroom cells find no room even with nothing idle
   // kept.
-  Result<Acquired> acquire(std::span<const TokenId> prompt, std::int32_t headroom, std::string_view salt = {});
+  // loading: false leaves RAM and disk alone, for a prompt whose loads were lost before.
+  Result<Acquired> acquire(std::span<const TokenId> prompt, std::int32_t headroom, std::string_view salt = {},
+                           bool loading = true);
 
   enum class Restore {
     done,
     more,     // call again: more can be loaded now
     waiting,  // the disk is reading; the store's event will tell
-    lost,     // what was to be loaded is gone, and the rest is of no use: give the lease up, acquire anew
+    lost,     // what was to be loaded is gone, and the rest is of no use: give the lease up and acquire
+              // anew, soon without loading. reused.why says whether it was damaged
   };
   // Loads what acquire() found into the sequence, about bytes_max of it but at least one piece. On
   // done, reused says what was really reused; bytes that turned out damaged only make it less.
@@ -155,6 +158,9 @@ class PrefixCache {
   PrefixTree& tree() { return tree_; }
   Node& root(std::string_view salt) const;
 
+  // A request ended: for the report's counters.
+  void count(const Usage& usage);
+
   CacheReport report() const;
   std::vector<HeldRecord> records() const;
 
@@ -173,14 +179,16 @@ class PrefixCache {
     bool evicted = false;         // more was known, but its bytes are gone
     std::vector<TokenId> held;    // what was known to follow
   };
+  // True: room was made for a load that found none.
+  bool make_room_for(const Piece& piece, engine::SequenceId sequence);
 
   bool cuttable() const { return engine_.info().state == engine::StateKind::attention; }
   bool saves() const { return can_share() && (options_.memory_bytes > 0 || store_); }
   std::int64_t tick();
 
-  Choice choose(const Node& root, std::span<const TokenId> prompt) const;
+  Choice choose(const Node& root, std::span<const TokenId> prompt, bool loading = true) const;
   void choose_rows(const Node& root, std::span<const TokenId> prompt, Choice& choice) const;
-  void choose_state(const Node& root, std::span<const TokenId> prompt, Choice& choice) const;
+  void choose_state(const Node& root, std::span<const TokenId> prompt, bool loading, Choice& choice) const;
   bool collect_rows(const std::vector<PrefixTree::Step>& path, std::int32_t begin, std::int32_t end,
                     std::vector<Piece>& pieces) const;
   bool worth_reading(const std::vector<Piece>& pieces, std::int32_t begin, std::int32_t end) const;
@@ -190,7 +198,8 @@ class PrefixCache {
   std::optional<engine::SequenceId> take_sequence(Choice& choice, std::int32_t cells);
   std::optional<engine::SequenceId> take_source(Choice& choice, std::int32_t cells);
   Status share(const Choice& choice, engine::SequenceId sequence, std::span<const TokenId> prompt);
-  void use(const Node& root, std::span<const TokenId> prompt);
+  void use(const Node& root, std::span<const TokenId> prompt, const std::vector<Piece>& pieces);
+  void use(Node& node, std::int64_t now_us);
   bool evict_idle(engine::SequenceId keep);
   void trim_idle();
   bool evict_until(std::int32_t count, engine::SequenceId keep);
@@ -201,7 +210,6 @@ class PrefixCache {
   void read_ahead(RestorePlan& plan);
   Status load_piece(Held& h, engine::SequenceId sequence, const Piece& piece, const engine::Bytes& bytes);
   Restore give_up(Held& h, Reused& reused);
-  Restore finish(Held& h, Reused& reused);
   void forget(Node& node, Part part);
 
   bool save_next(Held& h, engine::SequenceId sequence);
@@ -209,7 +217,7 @@ class PrefixCache {
   void save_state(Held& h, engine::SequenceId sequence);
   void thin_states(Node& tip);
   void keep(Node& node, Part part, engine::Bytes bytes);
-  void rest(const Node& node, std::int64_t due_us);
+  void rest(Node& node, std::int64_t due_us);
   bool persist(Node& node, Part part, const SharedBytes& bytes);
   void handle(const StoreEvent& event);
 
@@ -227,6 +235,7 @@ class PrefixCache {
     std::int64_t due_us;
   };
   std::deque<Rest> resting_;  // nodes with something in RAM that is not on disk, by due time
+  std::int64_t refused_until_us_ = 0;
   CacheReport counters_;
 };
 

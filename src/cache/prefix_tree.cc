@@ -1,7 +1,8 @@
 #include "cache/prefix_tree.h"
 
 #include <algorithm>
-#include <limits>
+#include <queue>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "cache/eviction.h"
@@ -9,7 +10,7 @@
 namespace kvern::cache {
 namespace {
 
-// A ghost keeps about 1 KiB of tokens; this many bound them to a few MiB.
+// A ghost keeps over 1 KiB of tokens; this many bound them to a few MiB.
 constexpr std::size_t kGhostsMax = 4096;
 // States may take this part of the budget: rows without a state still serve the next snapshot.
 constexpr std::uint64_t kStateShare = 2;  // one half
@@ -131,7 +132,8 @@ Node* PrefixTree::insert(Node& root, std::span<const TokenId> tokens, std::int32
     const bool same_size = child->tokens.size() == wanted.size();
     if (same_size && begins_with(child->tokens, wanted)) return child.get();
     if (exact) continue;
-    if (begins_with(child->tokens, wanted)) longer = child.get();
+    const bool has_rows = child->rows.anywhere() || child->rows.on_way;
+    if (has_rows && begins_with(child->tokens, wanted)) longer = child.get();
     const bool replaceable = child->children.empty() && !child->state.anywhere() && child->users == 0;
     if (replaceable && begins_with(wanted, child->tokens)) shorter = child.get();
   }
@@ -141,7 +143,9 @@ Node* PrefixTree::insert(Node& root, std::span<const TokenId> tokens, std::int32
     erase(*shorter);
   }
   Node* added = add(*parent, wanted, now_us);
+  ++added->users;
   prune_ghosts();
+  --added->users;
   return added;
 }
 
@@ -227,49 +231,66 @@ bool PrefixTree::make_room(std::uint64_t bytes, Part part, const Node& keep, std
 bool PrefixTree::evict_some(const std::function<bool()>& enough, bool states_only, const Node& keep,
                             std::int64_t now_us) {
   struct Victim {
+    double score;
     Node* node;
     Part part;
-    double score;
+    bool operator<(const Victim& other) const { return score > other.score; }  // the heap's top is the lowest
   };
-  std::vector<const Node*> kept;
-  for (const Node* up = &keep; up; up = up->parent) kept.push_back(up);
+  std::unordered_set<const Node*> kept;
+  for (const Node* up = &keep; up; up = up->parent) kept.insert(up);
+  std::priority_queue<Victim> victims;
+  const auto offer = [&](Node& node, Part part) {
+    if (!node.part(part).ram || node.users > 0 || &node == &keep) return;
+    if (part == Part::rows) {
+      if (states_only || kept.contains(&node)) return;
+      if (!node.rows.on_disk && child_needs_rows(node)) return;
+    }
+    const double idle_s = static_cast<double>(std::max<std::int64_t>(0, now_us - node.last_used_us)) / 1e6;
+    victims.push({keep_score(saved_ms(node, part), static_cast<std::uint32_t>(node.hits), idle_s, node.part(part).bytes),
+                  &node, part});
+  };
+  for (const auto& [key, node] : by_key_) {
+    offer(*node, Part::state);
+    offer(*node, Part::rows);
+  }
   while (!enough()) {
-    std::vector<Victim> victims;
-    const auto consider = [&](Node& node, Part part) {
-      const double idle_s = static_cast<double>(std::max<std::int64_t>(0, now_us - node.last_used_us)) / 1e6;
-      victims.push_back({&node, part, keep_score(saved_ms(node, part), node.hits, idle_s, node.part(part).bytes)});
-    };
-    for (const auto& [key, node] : by_key_) {
-      if (node->users > 0 || node == &keep) continue;
-      if (node->state.ram) consider(*node, Part::state);
-      if (states_only || !node->rows.ram) continue;
-      if (std::find(kept.begin(), kept.end(), node) != kept.end()) continue;
-      if (node->rows.on_disk || !child_needs_rows(*node)) consider(*node, Part::rows);
-    }
     if (victims.empty()) return false;
-    std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) { return a.score < b.score; });
-    for (const Victim& victim : victims) {
-      if (enough()) break;
-      if (on_evict) on_evict(*victim.node, victim.part);
-      drop_ram(*victim.node, victim.part);
-      ++evictions_;
-      // Its parent may be the cheaper one now: look again.
-      if (victim.part == Part::rows && victim.node->parent && victim.node->parent->rows.ram) break;
-    }
+    const Victim victim = victims.top();
+    victims.pop();
+    if (!victim.node->part(victim.part).ram) continue;
+    if (on_evict) on_evict(*victim.node, victim.part);
+    drop_ram(*victim.node, victim.part);
+    ++evictions_;
+    // The last child is gone: its parent's turn.
+    Node* parent = victim.node->parent;
+    if (victim.part == Part::rows && parent && parent->parent && !parent->rows.on_disk) offer(*parent, Part::rows);
   }
   return true;
 }
 
+// Oldest first, from the leaves up: what lies under a ghost may still be found through it.
 void PrefixTree::prune_ghosts() {
   if (added_ < kGhostsMax / 4) return;
   added_ = 0;
-  std::vector<Node*> ghosts;
+  std::size_t ghosts = 0;
+  std::vector<Node*> leaves;
+  const auto prunable = [](const Node& node) {
+    return node.parent && node.ghost() && node.children.empty() && node.users == 0;
+  };
   for (const auto& [key, node] : by_key_) {
-    if (node->ghost() && node->children.empty() && node->users == 0) ghosts.push_back(node);
+    ghosts += node->ghost();
+    if (prunable(*node)) leaves.push_back(node);
   }
-  if (ghosts.size() <= kGhostsMax) return;
-  std::sort(ghosts.begin(), ghosts.end(), [](const Node* a, const Node* b) { return a->last_used_us < b->last_used_us; });
-  for (std::size_t i = 0; i < ghosts.size() - kGhostsMax / 2; ++i) erase(*ghosts[i]);
+  if (ghosts <= kGhostsMax) return;
+  const auto older = [](const Node* a, const Node* b) { return a->last_used_us > b->last_used_us; };
+  std::priority_queue<Node*, std::vector<Node*>, decltype(older)> oldest(older, std::move(leaves));
+  while (ghosts > kGhostsMax / 2 && !oldest.empty()) {
+    Node* parent = oldest.top()->parent;
+    erase(*oldest.top());
+    oldest.pop();
+    --ghosts;
+    if (prunable(*parent)) oldest.push(parent);
+  }
 }
 
 void PrefixTree::erase(Node& node) {

@@ -46,12 +46,16 @@ struct Node {
   std::int32_t begin = 0;  // position of tokens[0]
   std::int32_t hits = 0;   // requests that used it after the one that made it
   std::int32_t users = 0;  // loads under way: neither erased nor evicted
+  bool resting = false;    // waits to be written to disk
   std::int64_t last_used_us = 0;
   std::vector<std::unique_ptr<Node>> children;
 
   std::int32_t end() const { return begin + static_cast<std::int32_t>(tokens.size()); }
   bool full() const { return tokens.size() == static_cast<std::size_t>(kBlockTokens); }
-  bool ghost() const { return !rows.anywhere() && !state.anywhere() && !rows.on_way && !state.on_way; }
+  // Nothing to load. An empty block of a model without rows only leads to others.
+  bool ghost() const {
+    return (!rows.anywhere() || rows.bytes == 0) && !state.anywhere() && !rows.on_way && !state.on_way;
+  }
   Copy& part(Part which) { return which == Part::rows ? rows : state; }
   const Copy& part(Part which) const { return which == Part::rows ? rows : state; }
 };

@@ -31,7 +31,7 @@ std::vector<TokenId> tokens_to(const Node& node) {
 
 PrefixCache::Restore PrefixCache::restore(const Lease& lease, std::uint64_t bytes_max, Reused& reused) {
   Held& h = table_.at(lease.sequence_);
-  if (!h.plan) return finish(h, reused);
+  if (!h.plan) return Restore::done;
   if (h.plan->done() == 0) reused.memory_tokens = reused.disk_tokens = 0;  // acquire() only estimated
   std::uint64_t loaded = 0;
   while (!h.plan->finished()) {
@@ -59,7 +59,8 @@ PrefixCache::Restore PrefixCache::restore(const Lease& lease, std::uint64_t byte
       tree_.put(*piece.node, piece.part, piece.bytes, tick());
     h.plan->advance();
   }
-  return finish(h, reused);
+  h.plan.reset();
+  return Restore::done;
 }
 
 void PrefixCache::read_ahead(RestorePlan& plan) {
@@ -76,47 +77,42 @@ void PrefixCache::read_ahead(RestorePlan& plan) {
 }
 
 Status PrefixCache::load_piece(Held& h, engine::SequenceId sequence, const Piece& piece, const engine::Bytes& bytes) {
+  const auto load = [&] {
+    return piece.part == Part::rows ? engine_.load(sequence, piece.begin, piece.end, bytes)
+                                    : engine_.load_state(sequence, piece.end, bytes);
+  };
+  Status loaded = load();
+  if (!loaded && loaded.error().code == Code::busy && make_room_for(piece, sequence)) loaded = load();
+  TRY_OK(std::move(loaded));
   if (piece.part == Part::rows) {
-    Status loaded = engine_.load(sequence, piece.begin, piece.end, bytes);
-    if (!loaded && loaded.error().code == Code::busy && evict_until(piece.end - piece.begin, sequence))
-      loaded = engine_.load(sequence, piece.begin, piece.end, bytes);
-    TRY_OK(std::move(loaded));
     const auto tokens = first(piece.node->tokens, piece.end - piece.begin);
     h.tokens.insert(h.tokens.end(), tokens.begin(), tokens.end());
     h.cells.append(size_of(tokens));
     if (h.saved >= piece.begin) h.saved = std::max(h.saved, piece.end);
-    return {};
-  }
-  TRY_OK(engine_.load_state(sequence, piece.end, bytes));
-  if (!engine_.info().has_rows) {
+  } else if (!engine_.info().has_rows) {
     h.tokens = tokens_to(*piece.node);
     h.cells.append(piece.end - h.cells.length());
   }
   return {};
 }
 
-// A piece is missing. Rows are good as far as they came; a state is nothing in parts.
-PrefixCache::Restore PrefixCache::give_up(Held& h, Reused& reused) {
-  const bool damaged = h.plan->damaged;
-  h.plan.reset();
-  if (!cuttable()) return Restore::lost;
-  reused.why = damaged ? ReuseStop::damaged : ReuseStop::evicted;
-  return finish(h, reused);
+// A state's own cells are not counted here, so any idle sequence may be the one that holds them.
+bool PrefixCache::make_room_for(const Piece& piece, engine::SequenceId sequence) {
+  return piece.part == Part::rows ? evict_until(piece.end - piece.begin, sequence) : evict_idle(sequence);
 }
 
-PrefixCache::Restore PrefixCache::finish(Held& h, Reused& reused) {
+// A piece is missing. Rows are good as far as they came; a state is nothing in parts.
+PrefixCache::Restore PrefixCache::give_up(Held& h, Reused& reused) {
+  reused.why = h.plan->damaged ? ReuseStop::damaged : ReuseStop::evicted;
   h.plan.reset();
-  counters_.device_tokens += static_cast<std::uint64_t>(reused.device_tokens);
-  counters_.memory_tokens += static_cast<std::uint64_t>(reused.memory_tokens);
-  counters_.disk_tokens += static_cast<std::uint64_t>(reused.disk_tokens);
-  return Restore::done;
+  return cuttable() ? Restore::done : Restore::lost;
 }
 
 void PrefixCache::forget(Node& node, Part part) {
   tree_.drop_ram(node, part);
   Copy& copy = node.part(part);
   if (store_ && (copy.on_disk || copy.on_way)) store_->remove(record_id(node, part));
-  copy.on_disk = false;
+  copy.on_disk = copy.on_way = false;
 }
 
 void PrefixCache::handle(const StoreEvent& event) {
@@ -126,6 +122,7 @@ void PrefixCache::handle(const StoreEvent& event) {
   Copy& copy = node->part(part);
   switch (event.kind) {
     case StoreEvent::Kind::written:
+      if (!copy.on_way) return;  // forgotten meanwhile, and removed
       copy.on_disk = true;
       copy.on_way = false;
       return;

@@ -35,8 +35,8 @@ bool is_branch(const Node& node) {
 
 void PrefixCache::add_stored(const RecordInfo& info, std::uint64_t payload_bytes, std::int64_t idle_s) {
   if (!store_) return;
-  const std::int64_t used_us = clock_.now_us() - std::max<std::int64_t>(0, idle_s) * 1'000'000;
-  if (!tree_.add_stored(info, payload_bytes, used_us)) store_->remove(info.id);
+  // One whose parent was lost stays: when the parent is computed and written again it is found again.
+  tree_.add_stored(info, payload_bytes, clock_.now_us() - std::max<std::int64_t>(0, idle_s) * 1'000'000);
 }
 
 bool PrefixCache::save_one() {
@@ -59,6 +59,7 @@ bool PrefixCache::save_next(Held& h, engine::SequenceId sequence) {
   const bool tail = end - begin < kBlockTokens;
   if (end <= h.saved || (tail && (h.use != Use::idle || !cuttable()))) return false;
   Node& node = *tree_.insert(*h.root, h.tokens, begin, end, !cuttable(), tick());
+  tree_.touch(node, last_tick_us_);
   h.saved = end;
   if (node.rows.anywhere() || node.rows.on_way || node.end() != end) return true;
   auto bytes = engine_.save(sequence, begin, end);
@@ -137,8 +138,9 @@ void PrefixCache::keep(Node& node, Part part, engine::Bytes bytes) {
   }
 }
 
-void PrefixCache::rest(const Node& node, std::int64_t due_us) {
-  if (!store_) return;
+void PrefixCache::rest(Node& node, std::int64_t due_us) {
+  if (!store_ || node.resting) return;
+  node.resting = true;
   const auto later = [](std::int64_t due, const Rest& other) { return due < other.due_us; };
   resting_.insert(std::upper_bound(resting_.begin(), resting_.end(), due_us, later), Rest{node.key, due_us});
 }
@@ -160,22 +162,25 @@ std::int64_t PrefixCache::poll() {
   if (!store_) return -1;
   for (const StoreEvent& event : store_->take_events()) handle(event);
   const std::int64_t now = tick();
-  while (!resting_.empty() && resting_.front().due_us <= now) {
-    const Rest due = resting_.front();
+  while (!resting_.empty() && resting_.front().due_us <= now && now >= refused_until_us_) {
+    const Key key = resting_.front().key;
     resting_.pop_front();
-    Node* node = tree_.at(due.key);
+    Node* node = tree_.at(key);
     if (!node) continue;
-    const bool seen_twice = node->hits > 1;
-    if (!seen_twice && node->last_used_us + kWriteBehind_us > now) {
+    node->resting = false;
+    if (node->hits == 0 && node->last_used_us + kWriteBehind_us > now) {
       rest(*node, node->last_used_us + kWriteBehind_us);
       continue;
     }
     for (const Part part : {Part::rows, Part::state}) {
       const SharedBytes bytes = node->part(part).ram;
-      if (bytes && !persist(*node, part, bytes)) rest(*node, now + kRetry_us);
+      // One refusal is enough to know that there is no writing now.
+      if (bytes && !persist(*node, part, bytes)) refused_until_us_ = now + kRetry_us;
     }
+    if (refused_until_us_ > now) rest(*node, refused_until_us_);
   }
-  return resting_.empty() ? -1 : resting_.front().due_us - now;
+  if (resting_.empty()) return -1;
+  return std::max({std::int64_t{1}, resting_.front().due_us - now, refused_until_us_ - now});
 }
 
 void PrefixCache::flush() {

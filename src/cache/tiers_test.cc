@@ -116,17 +116,49 @@ TEST(DiskTier, AFullStoreOnlyMeansThatNothingIsKept) {
   EXPECT_EQ(store.records.size(), 4U) << "and that it is tried again";
 }
 
-// Orphans of an evicted parent would take room for ever.
-TEST(DiskTier, RecordsNobodyCanReachAreRemoved) {
+// Its parent may only have been unreadable for a moment.
+TEST(DiskTier, ARecordWithoutItsParentIsFoundAgainWhenTheParentIsWrittenAgain) {
   MemoryStore store;
+  const auto prompt = text(600, 'a');
   {
     Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(text(600, 'a'));
+    rig.run(prompt);
     rig.rest();
   }
   std::erase_if(store.records, [](const auto& entry) { return entry.second.info.begin == 0; });
+  {
+    Rig rig({.memory_bytes = 1 << 20, .store = &store});
+    EXPECT_EQ(rig.run(prompt).tokens(), 0);
+    rig.rest();
+  }
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
-  EXPECT_TRUE(store.records.empty());
+  EXPECT_EQ(rig.run(prompt).disk_tokens, 599);
+}
+
+// A reader of another server's folder is refused for life.
+TEST(DiskTier, AStoreThatRefusesIsAskedOnceInAWhileHoweverMuchWaits) {
+  MemoryStore store;
+  store.full = true;
+  Rig rig({.memory_bytes = 1 << 22, .state = "hybrid", .store = &store});
+  for (const char c : {'a', 'b', 'c'}) rig.run(text(700, c), {300, 600});
+  const int before = store.refusals;
+  for (int i = 0; i < 100; ++i) rig.rest();
+  EXPECT_GT(store.refusals, before);
+  EXPECT_LE(store.refusals - before, 100 * 2 * kWriteBehind_us / 5'000'000 * 2 + 4);
+}
+
+// What is written must be reachable: of a conversation its beginning.
+TEST(DiskTier, WhenTheStoreTakesOnlyAPartItIsTheBeginning) {
+  MemoryStore store;
+  const auto prompt = text(2000, 'a');
+  {
+    Rig rig({.memory_bytes = 1 << 20, .store = &store});
+    rig.run(prompt);
+    store.room = 3;
+    rig.cache->flush();
+  }
+  Rig rig({.memory_bytes = 1 << 20, .store = &store});
+  EXPECT_EQ(rig.run(prompt).disk_tokens, 3 * kBlockTokens);
 }
 
 TEST(DiskTier, WhileTheDiskReadsOthersGoOn) {
@@ -183,6 +215,22 @@ TEST(DiskTier, ComputingWinsWhenItIsFaster) {
   rig.cache->cut(first.lease, 500);
   const auto computed = rig.run(prompt);
   EXPECT_EQ(computed.disk_tokens, 0);
+}
+
+// The store cancels a write without a word when its record is removed first.
+TEST(DiskTier, ASnapshotForgottenBeforeItWasWrittenCanBeKeptAgain) {
+  MemoryStore store;
+  store.silent = true;
+  Rig rig({.cells = 65'536, .memory_bytes = 1 << 26, .state = "hybrid", .store = &store});
+  std::vector<TokenId> prompt;
+  for (int turn = 0; turn < 60; ++turn) {
+    prompt = prompt + text(100, static_cast<char>('a' + turn % 26));
+    rig.run(prompt);
+    rig.rest();
+  }
+  rig.cache->tree().for_each([](const Node& node) {
+    if (!node.state.anywhere()) { EXPECT_FALSE(node.state.on_way) << node.end(); }
+  });
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ constexpr std::int32_t kWorthWaitingTokens = 16;
 // Cells a sequence should find free beyond its prompt when it starts, so that it does not get
 // preempted at once.
 constexpr std::int32_t kHeadroomTokens = 64;
+// After so many loads that came to nothing a prompt is computed.
+constexpr std::int32_t kLossesMax = 3;
 
 }  // namespace
 
@@ -43,8 +45,13 @@ void Scheduler::admit() {
 
 // True while a running prefill is about to compute or load tokens this prompt begins with. Where the
 // state cannot be cut, the running one stops where the two part, so that this one can go on there.
-bool Scheduler::must_wait_for_prefix(const Sequence& waiting) {
+bool Scheduler::must_wait_for_prefix(Sequence& waiting) {
   if (!cache_.can_share()) return false;
+  // As long as nothing changed for it, a crowd of siblings is not compared at every step.
+  for (const SequencePtr& running : running_) {
+    const bool the_one = waiting.awaits_tokens > 0 && running->arrival() == waiting.awaits_arrival;
+    if (the_one && running->computed < waiting.awaits_tokens && running->pending() > 1 && !running->parked()) return true;
+  }
   std::int32_t held = -1;
   for (const SequencePtr& running : running_) {
     if (running->pending() <= 1 || running->parked() || running->salt() != waiting.salt()) continue;
@@ -53,6 +60,8 @@ bool Scheduler::must_wait_for_prefix(const Sequence& waiting) {
     if (held < 0) held = cache_.reusable(waiting.tokens(), waiting.salt());
     if (shared - held < kWorthWaitingTokens) continue;
     running->add_stop(shared);
+    waiting.awaits_arrival = running->arrival();
+    waiting.awaits_tokens = shared;
     return true;
   }
   return false;
@@ -60,9 +69,10 @@ bool Scheduler::must_wait_for_prefix(const Sequence& waiting) {
 
 Status Scheduler::start(Sequence& sequence) {
   const std::int32_t headroom = std::clamp(context_ - sequence.size(), 0, kHeadroomTokens);
-  auto acquired = cache_.acquire(sequence.tokens(), headroom, sequence.salt());
+  const bool loading = sequence.losses < kLossesMax;
+  auto acquired = cache_.acquire(sequence.tokens(), headroom, sequence.salt(), loading);
   if (!acquired && acquired.error().code == Code::busy && running_.empty()) {
-    acquired = cache_.acquire(sequence.tokens(), 0, sequence.salt());  // alone: whatever room there is
+    acquired = cache_.acquire(sequence.tokens(), 0, sequence.salt(), loading);  // alone: whatever room there is
   }
   if (!acquired) return tl::unexpected(std::move(acquired).error());
   sequence.reused = std::move(acquired->reused);

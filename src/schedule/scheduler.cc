@@ -182,6 +182,8 @@ bool Scheduler::restore() {
     const auto status = cache_.restore(*sequence.lease, bytes_max, sequence.reused);
     const std::int64_t took_us = clock_.now_us() - begin_us;
     if (status == cache::PrefixCache::Restore::lost) {
+      ++sequence.losses;
+      sequence.damaged = sequence.damaged || sequence.reused.why == ReuseStop::damaged;
       put_back(i);
       return true;
     }
@@ -207,7 +209,7 @@ void Scheduler::restored(Sequence& sequence) {
   usage.reused_memory_tokens = reused.memory_tokens;
   usage.reused_disk_tokens = reused.disk_tokens;
   usage.pending_tokens = usage.prompt_tokens - sequence.computed;
-  usage.why = reused.why;
+  usage.why = sequence.damaged ? ReuseStop::damaged : reused.why;
   if (options_.reuse_log)
     usage.why = options_.reuse_log->note(sequence.request().id, {sequence.tokens(), sequence.segments(), sequence.salt()},
                                          usage);
@@ -367,6 +369,7 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"tok_s", rate},
                         {"finish", to_string(ending.reason)}});
   ending.usage = usage;
+  cache_.count(usage);
   if (options_.on_end) options_.on_end(usage, ending.reason);
   submitted_.fetch_sub(1);
   publish_stats();

@@ -79,7 +79,7 @@ class Scheduler final : public Generator {
   void drain_inbox();
   void drop_cancelled();
   void admit();
-  bool must_wait_for_prefix(const Sequence& waiting);
+  bool must_wait_for_prefix(Sequence& waiting);
   Status start(Sequence& sequence);
   bool restore();
   void restored(Sequence& sequence);

@@ -66,6 +66,11 @@ class Sequence {
   std::optional<cache::Lease> lease;  // while running
   bool restoring = false;             // the lease is still being loaded
   cache::PrefixCache::Reused reused;  // while restoring: what is expected; then what was
+  std::int32_t losses = 0;            // restores that came to nothing
+  bool damaged = false;               // by records that were not as they were written
+  // While waiting: for whom (by arrival), and until that one has computed so many tokens.
+  std::uint64_t awaits_arrival = 0;
+  std::int32_t awaits_tokens = 0;
   std::int32_t computed = 0;          // tokens in the lease's cells
   Usage usage;
   std::int64_t first_token_us = 0;
