@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -71,17 +72,17 @@ Result<Json> why(ModelService& model, const http::Request& request) {
                                            shortened(id), schedule::kReuseLogRequests));
 }
 
-Result<Json> verify(cache::DiskStore& disk, const std::string&) {
-  return verified_json(disk.verify([](std::uint64_t, std::uint64_t) {}));
+Result<Json> verify(ModelService& model, cache::DiskStore& disk, const std::string&) {
+  return verified_json(disk.verify([&model](std::uint64_t, std::uint64_t) { return !model.stopping(); }));
 }
 
-Result<Json> prune(cache::DiskStore& disk, const std::string& body) {
+Result<Json> prune(ModelService&, cache::DiskStore& disk, const std::string& body) {
   TRY(const std::uint64_t bytes_max, api::parse_prune_request(body));
   TRY(const std::uint64_t freed, disk.prune(bytes_max));
   return Json{{"freed_bytes", freed}};
 }
 
-Result<Json> clear(cache::DiskStore& disk, const std::string&) {
+Result<Json> clear(ModelService&, cache::DiskStore& disk, const std::string&) {
   TRY(const std::uint64_t freed, disk.clear());
   return Json{{"freed_bytes", freed}};
 }
@@ -92,10 +93,10 @@ Result<Json> set_pin(cache::DiskStore& disk, const std::string& body, bool pinne
   return Json{{"id", to_hex(name.key)}, {"kind", name.kind}, {"pinned", pinned}};
 }
 
-Result<Json> pin(cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, true); }
-Result<Json> unpin(cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, false); }
+Result<Json> pin(ModelService&, cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, true); }
+Result<Json> unpin(ModelService&, cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, false); }
 
-Result<Json> export_to(cache::DiskStore& disk, const std::string& body) {
+Result<Json> export_to(ModelService&, cache::DiskStore& disk, const std::string& body) {
   TRY(const std::string path, api::parse_file_request(body));
   std::error_code ignored;
   if (std::filesystem::exists(path, ignored))
@@ -104,15 +105,16 @@ Result<Json> export_to(cache::DiskStore& disk, const std::string& body) {
   return archived_json(archived);
 }
 
-Result<Json> import_from(cache::DiskStore& disk, const std::string& body) {
+Result<Json> import_from(ModelService& model, cache::DiskStore& disk, const std::string& body) {
   TRY(const std::string path, api::parse_file_request(body));
   TRY(const cache::Archived archived, cache::import_records(disk, path));
+  model.stored_from_outside();
   return archived_json(archived);
 }
 
 struct Change {
   std::string_view word;
-  Result<Json> (*apply)(cache::DiskStore& disk, const std::string& body);
+  Result<Json> (*apply)(ModelService& model, cache::DiskStore& disk, const std::string& body);
 };
 
 constexpr std::array kChanges = {
@@ -133,7 +135,13 @@ Result<Json> change(ModelService& model, const http::Request& request) {
     return fail(Code::not_found,
                 "this server keeps nothing on disk: it was started with --cache-disk 0 or --no-cache, "
                 "or its log says why the cache folder cannot be used");
-  TRY(Json done, found->apply(*disk, request.body));
+  // They read gigabytes: more than one would take the threads that prepare requests.
+  static std::atomic<bool> under_way = false;
+  if (under_way.exchange(true))
+    return fail(Code::busy, "another verify, prune, clear, export or import is under way; try again when it is done");
+  Result<Json> done = found->apply(model, *disk, request.body);
+  under_way = false;
+  if (!done) return done;
   log::info("cache", {{"done", word}, {"peer", request.peer}});
   return done;
 }

@@ -16,6 +16,9 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 // Unasked, records take a tenth of the disk and at most half of what is free.
 constexpr std::uint64_t kDiskBytesMax = 64 * kGiB;
 constexpr std::uint64_t kFreeFloorMax = 10 * kGiB;
+// What losing a turn may cost: a conversation computed anew from there on. For its few bytes a turn
+// then outlives blocks.
+constexpr float kTurnCost_ms = 100;
 // What a consumer's SSD is built to take for years.
 constexpr std::uint64_t kDailyWriteBytes = 128 * kGiB;
 
@@ -24,6 +27,20 @@ std::filesystem::path existing(std::filesystem::path path) {
   while (!std::filesystem::exists(path, error) && path.has_parent_path() && path != path.parent_path())
     path = path.parent_path();
   return path;
+}
+
+// What the folder holds already, which the budget may count as free.
+std::uint64_t held_bytes(const std::filesystem::path& folder) {
+  std::uint64_t sum = 0;
+  std::error_code error;
+  using Walk = std::filesystem::recursive_directory_iterator;
+  for (Walk at(folder, std::filesystem::directory_options::skip_permission_denied, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code ignored;
+    const auto bytes = at->is_regular_file(ignored) ? at->file_size(ignored) : 0;
+    if (!ignored) sum += bytes;
+  }
+  return sum;
 }
 
 struct Room {
@@ -36,7 +53,8 @@ Room room(const ServeOptions& options, const std::filesystem::path& folder) {
   Room room;
   if (space) {
     room.floor_bytes = std::min(kFreeFloorMax, space->total_bytes / 20);
-    room.budget_bytes = std::min({kDiskBytesMax, space->total_bytes / 10, space->free_bytes / 2});
+    room.budget_bytes =
+        std::min({kDiskBytesMax, space->total_bytes / 10, (space->free_bytes + held_bytes(folder)) / 2});
   }
   if (options.cache_disk_bytes) room.budget_bytes = *options.cache_disk_bytes;
   return room;
@@ -72,21 +90,27 @@ std::unique_ptr<cache::DiskStore> open_disk(const ServeOptions& options, const e
 }
 
 void recover(cache::DiskStore& disk, cache::PrefixCache& cache, chat::TurnIndex& turns) {
-  std::size_t records = 0;
+  std::vector<cache::StoredRecord> records = disk.list();
+  add_stored(records, cache);
+  // The last used last, so that what does not fit is the oldest.
+  std::erase_if(records, [](const auto& record) { return record.info.id.kind != cache::RecordKind::turn; });
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.used_s < b.used_s; });
   std::size_t recalled = 0;
-  const std::int64_t now_s = unix_time_s();
-  for (const cache::StoredRecord& record : disk.list()) {
-    if (record.info.id.kind != cache::RecordKind::turn) {
-      cache.add_stored(record.info, record.payload_bytes, now_s - record.used_s);
-      ++records;
-      continue;
-    }
+  for (const cache::StoredRecord& record : records) {
     const auto bytes = disk.read_now(record.info.id);
     if (!bytes) continue;
     const auto* text = reinterpret_cast<const char*>((*bytes)->data());
     if (turns.restore({text, (*bytes)->size()})) ++recalled;
   }
-  log::info("disk cache", {{"records", records}, {"turns", recalled}, {"owner", disk.owner()}});
+  log::info("disk cache", {{"records", disk.stats().records}, {"turns", recalled}, {"owner", disk.owner()}});
+}
+
+void add_stored(const std::vector<cache::StoredRecord>& records, cache::PrefixCache& cache) {
+  const std::int64_t now_s = unix_time_s();
+  for (const cache::StoredRecord& record : records) {
+    if (record.info.id.kind != cache::RecordKind::turn)
+      cache.add_stored(record.info, record.payload_bytes, now_s - record.used_s);
+  }
 }
 
 void keep_turns(chat::TurnIndex& turns, cache::DiskStore& disk, const cache::Key& root) {
@@ -94,6 +118,7 @@ void keep_turns(chat::TurnIndex& turns, cache::DiskStore& disk, const cache::Key
     cache::RecordInfo info;
     info.id = {cache::RecordKind::turn, id};
     info.parent = root;
+    info.cost_ms = kTurnCost_ms;
     const auto* begin = reinterpret_cast<const std::byte*>(bytes.data());
     disk.write(std::move(info), std::make_shared<const engine::Bytes>(begin, begin + bytes.size()));
   };

@@ -22,6 +22,9 @@ std::unique_ptr<cache::DiskStore> open_disk(const ServeOptions& options, const e
 // Gives tree and turns what the store holds. Thread: engine, before the first request.
 void recover(cache::DiskStore& disk, cache::PrefixCache& cache, chat::TurnIndex& turns);
 
+// Records that came to the store by another way than writing (an import). Thread: engine.
+void add_stored(const std::vector<cache::StoredRecord>& records, cache::PrefixCache& cache);
+
 // Turns that are remembered from now on go to the store. It must outlive them.
 void keep_turns(chat::TurnIndex& turns, cache::DiskStore& disk, const cache::Key& root);
 

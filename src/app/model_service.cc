@@ -39,7 +39,7 @@ std::int32_t sequences(const ServeOptions& options) {
 }
 
 Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options, const ServeHooks& hooks,
-                                                    const std::stop_token& stop) {
+                                                    const std::string& weights, const std::stop_token& stop) {
   if (is_fake(options)) {
     engine::Overrides overrides;
     overrides.context = options.context;
@@ -54,10 +54,7 @@ Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options,
   llama.kv_type = options.kv_type;
   if (const auto available = available_memory()) llama.kv_bytes_max = std::max(*available / 3, kKvBytesMin);
   llama.pool_factor = options.parallel > 1 ? 2 : 1;
-  if (wants_disk(options)) {
-    // Saved rows say nothing about the weights they were computed with; the fingerprint does.
-    TRY(llama.weights_hash, weights_hash(options.model, options.cache_dir, {}));
-  }
+  llama.weights_hash = weights;
   llama.load_progress = [progress = hooks.load_progress, stop](float fraction) {
     if (progress) progress(fraction);
     return !stop.stop_requested();
@@ -90,6 +87,8 @@ std::vector<std::string> model_names(const ServeOptions& options) {
   return names;
 }
 
+std::string salt_of_key(std::string_view api_key) { return to_hex(sha256(api_key)); }
+
 std::uint64_t memory_budget(const ServeOptions& options) {
   if (options.no_cache) return 0;
   if (options.cache_ram_bytes) return *options.cache_ram_bytes;
@@ -104,7 +103,16 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   std::unique_ptr<ModelService> service(new ModelService);
   service->names_ = model_names(options);
   service->created_s_ = unix_time_s();
-  TRY(service->engine_, make_engine(options, hooks, stop));
+  // Saved rows say nothing about the weights they were computed with; the fingerprint does.
+  std::string weights;
+  bool disk = wants_disk(options);
+  if (disk && !is_fake(options)) {
+    auto hash = weights_hash(options.model, options.cache_dir, hooks.load_progress);
+    if (!hash) log::warn("no disk cache", {{"why", hash.error().message}});
+    disk = hash.has_value();
+    weights = std::move(hash).value_or("");
+  }
+  TRY(service->engine_, make_engine(options, hooks, weights, stop));
   const engine::Info& info = service->engine_->info();
 
   chat::RendererOptions renderer{info.chat_template, options.dialect, options.keep_transport_headers};
@@ -121,7 +129,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   TRY(service->compiler_, constrain::Compiler::create(service->vocab()));
   service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
 
-  service->make_cache(options, address);
+  service->make_cache(options, disk, address);
   schedule::SchedulerOptions scheduler;
   scheduler.parallel = options.parallel;
   scheduler.reuse_log = service->reuse_log_.get();
@@ -130,12 +138,15 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   };
   service->scheduler_ = std::make_unique<schedule::Scheduler>(*service->engine_, *service->cache_, *service->compiler_,
                                                               steady_clock(), scheduler);
-  if (service->disk_) service->disk_->on_event = [s = service->scheduler_.get()] { s->wake(); };
+  service->to_wake_ = service->scheduler_.get();
   return service;
 }
 
+// The disk's thread ends before what it wakes.
+ModelService::~ModelService() { disk_.reset(); }
+
 // The cache in all its tiers, after a look at whether saved state comes back as it was.
-void ModelService::make_cache(const ServeOptions& options, const std::string& address) {
+void ModelService::make_cache(const ServeOptions& options, bool disk, const std::string& address) {
   cache_ram_bytes_ = memory_budget(options);
   api_keys_ = options.api_keys;
   cache::Options cache_options;
@@ -152,12 +163,15 @@ void ModelService::make_cache(const ServeOptions& options, const std::string& ad
       log::warn("the cache steps down", {{"why", test.reason},
                                          {"to", test.level == cache::SelfTest::Level::off ? "off" : "whole sequences"}});
   }
-  if (cache_options.mode == cache::Mode::full) disk_ = open_disk(options, engine_->info(), name(), address);
+  if (disk && cache_options.mode == cache::Mode::full) disk_ = open_disk(options, engine_->info(), name(), address);
   cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, steady_clock(), disk_.get());
   turns_ = std::make_unique<chat::TurnIndex>(chat::TurnIndex::Limits{});
   if (disk_) {
-    recover(*disk_, *cache_, *turns_);
+    disk_->on_event = [this] {
+      if (schedule::Scheduler* scheduler = to_wake_) scheduler->wake();
+    };
     keep_turns(*turns_, *disk_, cache_->root("").key);
+    recover(*disk_, *cache_, *turns_);
   }
   const chat::Dialect& dialect = *renderer_->dialect().dialect;
   reuse_log_ = std::make_unique<schedule::ReuseLog>(
@@ -167,12 +181,26 @@ void ModelService::make_cache(const ServeOptions& options, const std::string& ad
 
 void ModelService::run(const std::stop_token& stop) {
   scheduler_->run(stop);
+  stopping_ = true;
   if (disk_) disk_->close(kDiskCloseTimeout_ms);
 }
 
 std::string ModelService::salt_of(const http::Request& request) const {
   if (api_keys_.size() < 2) return {};
-  return to_hex(sha256(http::accepted_key(request, api_keys_)));
+  return salt_of_key(http::accepted_key(request, api_keys_));
+}
+
+std::vector<std::string> ModelService::salts() const {
+  if (api_keys_.size() < 2) return {""};
+  std::vector<std::string> salts;
+  for (const std::string& key : api_keys_) salts.push_back(salt_of_key(key));
+  return salts;
+}
+
+void ModelService::stored_from_outside() {
+  if (!disk_) return;
+  const auto records = std::make_shared<const std::vector<cache::StoredRecord>>(disk_->list());
+  on_engine([&] { add_stored(*records, *cache_); });
 }
 
 void ModelService::on_engine(const std::function<void()>& job) const {

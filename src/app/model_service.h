@@ -3,6 +3,7 @@
 // Thread: create() and run() the engine thread; the const parts any thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -28,6 +29,8 @@ namespace kvern::app {
 
 class ModelService {
  public:
+  ~ModelService();
+
   // Loads the model: seconds, unless stop is requested. Errors name the flag. address: this server's.
   static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks,
                                                       const std::string& address, const std::stop_token& stop);
@@ -60,13 +63,21 @@ class ModelService {
   // Requests with different salts share nothing: "" unless several API keys are in use.
   std::string salt_of(const http::Request& request) const;
 
+  // run() is over or ending: long work for a client shall end, too. Thread: any.
+  bool stopping() const { return stopping_; }
+
+  // Every salt in use.
+  std::vector<std::string> salts() const;
+  // The store got records by another way than writing: the tree shall know them.
+  void stored_from_outside();
+
   // Ask the engine thread, between two steps. Thread: any but the engine's.
   cache::CacheReport cache_report() const;
   std::vector<cache::HeldRecord> cache_records() const;
 
  private:
   ModelService() = default;
-  void make_cache(const ServeOptions& options, const std::string& address);
+  void make_cache(const ServeOptions& options, bool disk, const std::string& address);
   void on_engine(const std::function<void()>& job) const;
 
   std::vector<std::string> names_;  // the first is shown; all are accepted
@@ -84,6 +95,8 @@ class ModelService {
   std::unique_ptr<chat::TurnIndex> turns_;
   std::unique_ptr<cache::PrefixCache> cache_;
   std::unique_ptr<schedule::Scheduler> scheduler_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<schedule::Scheduler*> to_wake_ = nullptr;  // by the disk's thread
 };
 
 }  // namespace kvern::app

@@ -82,10 +82,11 @@ Result<std::vector<Prompt>> prompts_of(const ModelService& model, const Body& bo
   return prompts;
 }
 
-Result<Usage> compute(const ModelService& model, Prompt prompt) {
+Result<Usage> compute(const ModelService& model, Prompt prompt, std::string salt) {
   GenerateRequest request;
   request.id = "warm-" + random_id();
   request.prompt = std::move(prompt);
+  request.cache_salt = std::move(salt);
   request.tokens_max = 1;
   auto stream = std::make_shared<Stream>(limits::kStreamSteps);
   TRY_OK(model.generator().submit(std::move(request), stream));
@@ -105,11 +106,13 @@ Result<Usage> warm_one(const ModelService& model, const std::string& file) {
   auto prompts = prompts_of(model, body);
   if (!prompts) return about(file, prompts.error());
   Usage sum;
-  for (Prompt& prompt : *prompts) {
-    TRY(const Usage usage, compute(model, std::move(prompt)));
-    sum.prompt_tokens += usage.prompt_tokens;
-    sum.reused_device_tokens += usage.reused_tokens();
-    sum.ttft_us += usage.ttft_us;
+  for (const Prompt& prompt : *prompts) {
+    for (std::string& salt : model.salts()) {
+      TRY(const Usage usage, compute(model, prompt, std::move(salt)));
+      sum.prompt_tokens += usage.prompt_tokens;
+      sum.reused_device_tokens += usage.reused_tokens();
+      sum.ttft_us += usage.ttft_us;
+    }
   }
   return sum;
 }

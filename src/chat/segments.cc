@@ -15,6 +15,8 @@ namespace {
 // Input parts looked at for a message, and how much of its text is compared.
 constexpr std::size_t kPartsLookedAt = 8;
 constexpr std::size_t kBytesLookedFor = 256;
+// Of one prompt's parts, in search of messages a template does not show.
+constexpr std::size_t kBytesSearched = 16 << 20;
 
 // 0 is kept for "nothing there".
 std::uint64_t digest(std::string_view text) {
@@ -98,9 +100,12 @@ class Finder {
       if (!part.is_input) continue;
       ++looked;
       const std::size_t from = std::max(at_, part.begin);
+      if (bytes_left_ < part.end - from) return std::nullopt;  // an estimate is enough
+      bytes_left_ -= part.end - from;
       const std::size_t found = rendered_.between(from, part.end).find(words);
       if (found == std::string_view::npos) continue;
       at_ = from + found + words.size();
+      bytes_left_ += part.end - at_;  // what was not looked at
       return from + found;
     }
     return std::nullopt;
@@ -108,6 +113,7 @@ class Finder {
 
   const RenderedText& rendered_;
   std::size_t at_ = 0;
+  std::size_t bytes_left_ = kBytesSearched;
 };
 
 // Goes over the messages in order; each closes the segment of the one before it.

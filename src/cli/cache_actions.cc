@@ -94,6 +94,7 @@ Result<Sweep> sweep(const CacheTask& task) {
     const std::string what = fmt::format("checking {}", without_controls(model_name(model)));
     const auto verified = store->verify([&](std::uint64_t done, std::uint64_t of) {
       progress.show(what, of == 0 ? 1.0F : static_cast<float>(done) / static_cast<float>(of));
+      return true;
     });
     result.sum.good += verified.good;
     result.sum.bad += verified.bad;

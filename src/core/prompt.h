@@ -32,7 +32,7 @@ struct Prompt {
   std::vector<TokenId> tokens;
 
   // Token counts after which something ends that other prompts may share: the head (system and
-  // tools), each turn, the prompt before the assistant header. Ascending, each <= tokens.size().
+  // tools), the prompt before the assistant header. Ascending, each <= tokens.size().
   std::vector<std::int32_t> boundaries;
 
   // Ascending by end; may be empty (text completions). Estimates: a template can hide where a message

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <system_error>
 #include <unordered_set>
 
@@ -63,7 +64,7 @@ bool read(const File& file, std::span<std::byte> bytes) {
 
 // Token ids are readable text: for their owner alone.
 File create(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   return File(fd < 0 ? nullptr : ::fdopen(fd, "wb"));
 }
 
@@ -172,13 +173,14 @@ Status import_all(DiskStore& store, const File& file, const fs::path& path, Arch
 
 Result<Archived> export_records(DiskStore& store, const std::vector<RecordId>& ids, const fs::path& path) {
   Archived archived;
+  // A name nobody else has, and a link that never replaces: whatever else is there stays.
   fs::path temporary = path;
-  temporary += layout::kTemporary;
+  temporary += fmt::format(".kvern-{}-{}{}", ::getpid(), std::random_device{}(), layout::kTemporary);
   Status written = write_archive(store, ids, temporary, archived);
-  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno("rename", temporary);
-  if (written) return archived;
+  if (written && ::link(temporary.c_str(), path.c_str()) != 0) written = fail_errno("link", path);
   std::remove(temporary.c_str());
-  return tl::unexpected(std::move(written).error());
+  if (!written) return tl::unexpected(std::move(written).error());
+  return archived;
 }
 
 Result<Archived> import_records(DiskStore& store, const fs::path& path) {

@@ -101,7 +101,10 @@ TEST_F(ArchiveTest, AReaderCannotImport) {
   ASSERT_TRUE(export_records(*store_, {}, path_));
   const auto second = open_as(options_, model_);
   EXPECT_EQ(import_records(*second, path_).error().code, Code::busy);
-  EXPECT_TRUE(export_records(*second, {}, path_)) << "but it can export";
+  EXPECT_FALSE(export_records(*second, {}, path_)) << "what is there is never replaced";
+  std::filesystem::path other = path_;
+  other += ".2";
+  EXPECT_TRUE(export_records(*second, {}, other)) << "but it can export";
 }
 
 TEST_F(ArchiveTest, WhatIsNoArchiveIsRefused) {

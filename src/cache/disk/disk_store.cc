@@ -134,7 +134,7 @@ Result<std::uint64_t> DiskStore::clear() {
   return freed;
 }
 
-DiskStore::Verified DiskStore::verify(const std::function<void(std::uint64_t done, std::uint64_t of)>& progress) {
+DiskStore::Verified DiskStore::verify(const std::function<bool(std::uint64_t done, std::uint64_t of)>& progress) {
   State& state = *state_;
   Verified verified;
   const std::vector<StoredRecord> records = list();
@@ -156,7 +156,7 @@ DiskStore::Verified DiskStore::verify(const std::function<void(std::uint64_t don
       const std::lock_guard guard(state.mutex);
       if (!state.index.contains(id)) state.push_event(StoreEvent::Kind::gone, id);
     });
-    if (progress) progress(++done, records.size());
+    if (progress && !progress(++done, records.size())) break;
   }
   return verified;
 }

@@ -104,7 +104,8 @@ class DiskStore final : public RecordStore {
   struct Verified {
     std::uint64_t good = 0, bad = 0, bytes = 0;
   };
-  Verified verify(const std::function<void(std::uint64_t done, std::uint64_t of)>& progress);  // bad ones are put aside
+  // Bad ones are put aside. progress: false ends it early.
+  Verified verify(const std::function<bool(std::uint64_t done, std::uint64_t of)>& progress);
   // The payload, now. For export and for turns at start.
   Result<SharedBytes> read_now(const RecordId& id);
   // Written, now, whatever the queue and the daily budget say; safe from a crash after flush(). For import.

@@ -64,8 +64,8 @@ class TurnIndex {
   explicit TurnIndex(Limits limits);
   ~TurnIndex();
 
-  // tools: for values a client coerced to the type their schema asks for. salt: requests recall only
-  // what was remembered under the same one ("": everybody's).
+  // tools: for values a client coerced to the type their schema asks for. salt: turns without calls are
+  // found only under the one they were remembered with ("": everybody's); call ids are secrets anyway.
   Recalled recall(std::span<const Message> messages, std::span<const Tool> tools, std::string_view salt = {});
 
   // A turn whose calls have no ids, or that is larger than all that may be kept, is not remembered.
