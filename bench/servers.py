@@ -96,7 +96,7 @@ def start_pair(model: str, threads: int, context: int, logs: Path) -> tuple[Serv
         if not Path(binary).exists():
             raise SystemExit(f"{binary} is missing; {how}")
     ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
-                            "--context", str(context), "--log-format", "json"], logs / "kvern.log")
+                            "--context", str(context), "--cache-disk", "0", "--log-format", "json"], logs / "kvern.log")
     theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(context),
                                      "-fa", "on", "-np", "4", "-kvu", "--jinja"], logs / "llama-server.log")
     return ours, theirs

@@ -60,7 +60,7 @@ def scenario_tables(title, found):
 
 
 def head_tables(values):
-    cases = ("cold", "warm", "restart", "kill -9")
+    cases = ("cold", "repeat", "turn", "alone", "restart", "kill -9")
     rows = [[f"{value['head']} tokens, {server}", *(number(value[case]) for case in cases)]
             for _, server, value in measured(values, "heads")]
     return [table("First token after a long head, ms", ["head", *cases], rows)] if rows else []

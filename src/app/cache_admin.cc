@@ -94,7 +94,9 @@ Result<Json> set_pin(cache::DiskStore& disk, const std::string& body, bool pinne
 }
 
 Result<Json> pin(ModelService&, cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, true); }
-Result<Json> unpin(ModelService&, cache::DiskStore& disk, const std::string& body) { return set_pin(disk, body, false); }
+Result<Json> unpin(ModelService&, cache::DiskStore& disk, const std::string& body) {
+  return set_pin(disk, body, false);
+}
 
 Result<Json> export_to(ModelService&, cache::DiskStore& disk, const std::string& body) {
   TRY(const std::string path, api::parse_file_request(body));

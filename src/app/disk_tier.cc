@@ -83,7 +83,8 @@ std::unique_ptr<cache::DiskStore> open_disk(const ServeOptions& options, const e
   disk.free_floor_bytes = found.floor_bytes;
   disk.daily_write_bytes = kDailyWriteBytes;
   disk.owner_note = address;
-  auto opened = cache::DiskStore::open(file_system(), steady_clock(), disk, {cache::fingerprint(info), describe(info, name)});
+  auto opened =
+      cache::DiskStore::open(file_system(), steady_clock(), disk, {cache::fingerprint(info), describe(info, name)});
   if (opened) return std::move(*opened);
   log::warn("no disk cache", {{"folder", disk.directory.string()}, {"why", opened.error().message}});
   return nullptr;

@@ -160,8 +160,8 @@ void ModelService::make_cache(const ServeOptions& options, bool disk, const std:
     if (test.level == cache::SelfTest::Level::whole_sequences) cache_options.mode = cache::Mode::whole_sequences;
     if (test.level == cache::SelfTest::Level::off) cache_options.mode = cache::Mode::off;
     if (test.level != cache::SelfTest::Level::full)
-      log::warn("the cache steps down", {{"why", test.reason},
-                                         {"to", test.level == cache::SelfTest::Level::off ? "off" : "whole sequences"}});
+      log::warn("the cache steps down",
+                {{"why", test.reason}, {"to", test.level == cache::SelfTest::Level::off ? "off" : "whole sequences"}});
   }
   if (disk && cache_options.mode == cache::Mode::full) disk_ = open_disk(options, engine_->info(), name(), address);
   cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, steady_clock(), disk_.get());

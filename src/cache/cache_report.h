@@ -31,8 +31,8 @@ struct CacheReport {
   std::int64_t records_ram = 0, records_disk = 0, snapshots = 0;
   std::uint64_t ram_evictions = 0;
   std::uint64_t prompt_tokens = 0, device_tokens = 0, memory_tokens = 0, disk_tokens = 0, computed_tokens = 0;
-  double prefill_tokens_s = 0;   // measured, 0: not yet
-  double disk_bytes_s = 0;       // measured reads, 0: not yet
+  double prefill_tokens_s = 0;  // measured, 0: not yet
+  double disk_bytes_s = 0;      // measured reads, 0: not yet
 };
 
 }  // namespace kvern::cache

@@ -16,9 +16,7 @@
 
 namespace kvern::cache {
 
-inline std::vector<TokenId> text(std::size_t n, char c) {
-  return std::vector<TokenId>(n, static_cast<TokenId>(c));
-}
+inline std::vector<TokenId> text(std::size_t n, char c) { return std::vector<TokenId>(n, static_cast<TokenId>(c)); }
 
 inline std::vector<TokenId> operator+(std::vector<TokenId> a, const std::vector<TokenId>& b) {
   a.insert(a.end(), b.begin(), b.end());

@@ -255,7 +255,9 @@ void PrefixCache::empty(engine::SequenceId sequence) {
 }
 
 void PrefixCache::count(const Usage& usage) {
-  const auto add = [](std::uint64_t& sum, std::int32_t tokens) { sum += static_cast<std::uint64_t>(std::max(tokens, 0)); };
+  const auto add = [](std::uint64_t& sum, std::int32_t tokens) {
+    sum += static_cast<std::uint64_t>(std::max(tokens, 0));
+  };
   add(counters_.prompt_tokens, usage.prompt_tokens - usage.pending_tokens);
   add(counters_.device_tokens, usage.reused_device_tokens);
   add(counters_.memory_tokens, usage.reused_memory_tokens);

@@ -173,11 +173,11 @@ class PrefixCache {
     std::int32_t base = 0;
     bool in_place = false;  // source is idle, ends at base and is continued itself
     std::vector<Piece> pieces;
-    std::int32_t end = 0;         // tokens held when the pieces are loaded
-    std::int32_t known = 0;       // tokens known to any tier, usable or not
-    bool known_ends = false;      // what is known ends there
-    bool evicted = false;         // more was known, but its bytes are gone
-    std::vector<TokenId> held;    // what was known to follow
+    std::int32_t end = 0;       // tokens held when the pieces are loaded
+    std::int32_t known = 0;     // tokens known to any tier, usable or not
+    bool known_ends = false;    // what is known ends there
+    bool evicted = false;       // more was known, but its bytes are gone
+    std::vector<TokenId> held;  // what was known to follow
   };
   // True: room was made for a load that found none.
   bool make_room_for(const Piece& piece, engine::SequenceId sequence);

@@ -121,8 +121,9 @@ Node* PrefixTree::insert(Node& root, std::span<const TokenId> tokens, std::int32
   Node* parent = &root;
   while (parent->end() < begin) {
     const auto block = part_of(tokens, parent->end(), parent->end() + kBlockTokens);
-    const auto found = std::find_if(parent->children.begin(), parent->children.end(),
-                                    [&](const auto& child) { return child->full() && begins_with(block, child->tokens); });
+    const auto found = std::find_if(parent->children.begin(), parent->children.end(), [&](const auto& child) {
+      return child->full() && begins_with(block, child->tokens);
+    });
     parent = found != parent->children.end() ? found->get() : add(*parent, block, now_us);
   }
   const auto wanted = part_of(tokens, begin, end);
@@ -246,8 +247,9 @@ bool PrefixTree::evict_some(const std::function<bool()>& enough, bool states_onl
       if (!node.rows.on_disk && child_needs_rows(node)) return;
     }
     const double idle_s = static_cast<double>(std::max<std::int64_t>(0, now_us - node.last_used_us)) / 1e6;
-    victims.push({keep_score(saved_ms(node, part), static_cast<std::uint32_t>(node.hits), idle_s, node.part(part).bytes),
-                  &node, part});
+    victims.push(
+        {keep_score(saved_ms(node, part), static_cast<std::uint32_t>(node.hits), idle_s, node.part(part).bytes), &node,
+         part});
   };
   for (const auto& [key, node] : by_key_) {
     offer(*node, Part::state);

@@ -51,7 +51,8 @@ double Rates::compute_ms(std::int32_t begin, std::int32_t end) const {
   double sum = 0;
   while (begin < end) {
     // To the end of begin's bucket.
-    const std::int32_t next = begin < 256 ? 256 : std::int32_t{256} << std::bit_width(static_cast<std::uint32_t>(begin) / 256);
+    const std::int32_t next =
+        begin < 256 ? 256 : std::int32_t{256} << std::bit_width(static_cast<std::uint32_t>(begin) / 256);
     const std::int32_t to = std::min(end, next);
     sum += (to - begin) * ms_per_token(begin);
     begin = to;

@@ -19,7 +19,7 @@ class Rates {
   // Reading bytes from disk.
   double read_ms(std::uint64_t bytes) const;
 
-  double tokens_per_s() const;       // of the latest depth measured; 0: not yet
+  double tokens_per_s() const;  // of the latest depth measured; 0: not yet
   double disk_bytes_per_s() const { return disk_measured_ ? disk_bytes_per_s_ : 0; }
 
  private:

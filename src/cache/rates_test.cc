@@ -13,8 +13,8 @@ TEST(Rates, KnowNothingUntilSomethingWasComputed) {
 
 TEST(Rates, DepthsAreMeasuredApart) {
   Rates rates;
-  rates.computed(0, 100, 100'000);      // 1 ms a token
-  rates.computed(8192, 100, 400'000);   // 4 ms a token
+  rates.computed(0, 100, 100'000);     // 1 ms a token
+  rates.computed(8192, 100, 400'000);  // 4 ms a token
   EXPECT_DOUBLE_EQ(rates.compute_ms(0, 100), 100);
   EXPECT_DOUBLE_EQ(rates.compute_ms(8192, 8292), 400);
   EXPECT_DOUBLE_EQ(rates.compute_ms(100, 8192), 8092) << "between them the shallower one stands in";

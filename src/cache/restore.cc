@@ -55,8 +55,7 @@ PrefixCache::Restore PrefixCache::restore(const Lease& lease, std::uint64_t byte
     }
     (piece.bytes ? reused.disk_tokens : reused.memory_tokens) += size_of(h.tokens) - before;
     // What came from disk stays in RAM for the next one.
-    if (piece.bytes && !piece.node->part(piece.part).ram)
-      tree_.put(*piece.node, piece.part, piece.bytes, tick());
+    if (piece.bytes && !piece.node->part(piece.part).ram) tree_.put(*piece.node, piece.part, piece.bytes, tick());
     h.plan->advance();
   }
   h.plan.reset();
@@ -126,9 +125,7 @@ void PrefixCache::handle(const StoreEvent& event) {
       copy.on_disk = true;
       copy.on_way = false;
       return;
-    case StoreEvent::Kind::gone:
-      copy.on_disk = copy.on_way = false;
-      return;
+    case StoreEvent::Kind::gone: copy.on_disk = copy.on_way = false; return;
     case StoreEvent::Kind::read: break;
   }
   if (event.payload) {

@@ -16,8 +16,8 @@ struct Piece {
   Part part = Part::rows;
   std::int32_t begin = 0;  // tokens [begin, end) come out of it; a state: both its position
   std::int32_t end = 0;
-  SharedBytes bytes;       // read from disk for this plan
-  bool asked = false;      // a read is under way
+  SharedBytes bytes;   // read from disk for this plan
+  bool asked = false;  // a read is under way
 };
 
 class RestorePlan {

@@ -101,7 +101,8 @@ TEST_P(Snapshots, OldOnesThinOutAndTheNewestStay) {
   EXPECT_EQ(states[1]->end(), 19'900);
   for (std::size_t i = 2; i < states.size(); ++i) {
     const std::int32_t above = states[i - 1]->end();
-    EXPECT_LE(above - states[i]->end(), (20'000 - states[i]->end()) / 2 + 200) << "no hole is wider than its age allows";
+    EXPECT_LE(above - states[i]->end(), (20'000 - states[i]->end()) / 2 + 200)
+        << "no hole is wider than its age allows";
   }
 }
 
@@ -110,7 +111,9 @@ TEST_P(Snapshots, MoreConversationsThanSequencesComeBackWhole) {
   for (int round = 0; round < 2; ++round) {
     for (const char c : {'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}) {
       const auto reused = rig.run(text(300, c) + text(static_cast<std::size_t>(20 * round), 'z'));
-      if (round == 1) { EXPECT_EQ(reused.tokens(), 300) << c; }
+      if (round == 1) {
+        EXPECT_EQ(reused.tokens(), 300) << c;
+      }
     }
   }
 }

@@ -4,14 +4,17 @@
 namespace kvern::cache {
 namespace {
 
+// Computed this, rested, and ended.
+void an_earlier_process(MemoryStore& store, const std::vector<TokenId>& prompt) {
+  Rig rig({.memory_bytes = 1 << 20, .store = &store});
+  rig.run(prompt);
+  rig.rest();
+}
+
 TEST(DiskTier, ARestartComputesOnlyTheTokenForLogits) {
   MemoryStore store;
   const auto prompt = text(1000, 'a');
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(prompt);
-    rig.rest();
-  }
+  an_earlier_process(store, prompt);
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
   const auto again = rig.run(prompt);
   EXPECT_EQ(again.disk_tokens, 999);
@@ -73,11 +76,7 @@ TEST(DiskTier, WhatRamEvictsIsStillOnDisk) {
 TEST(DiskTier, ADamagedBlockEndsReuseThereAndIsForgotten) {
   MemoryStore store;
   const auto prompt = text(1000, 'a');
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(prompt);
-    rig.rest();
-  }
+  an_earlier_process(store, prompt);
   for (const auto& [id, record] : store.records) {
     if (record.info.begin == 512) store.damaged.insert(id);
   }
@@ -93,11 +92,7 @@ TEST(DiskTier, ADamagedBlockEndsReuseThereAndIsForgotten) {
 
 TEST(DiskTier, LostFilesAreMisses) {
   MemoryStore store;
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(text(1000, 'a'));
-    rig.rest();
-  }
+  an_earlier_process(store, text(1000, 'a'));
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
   store.records.clear();
   EXPECT_EQ(rig.run(text(1000, 'a')).tokens(), 0);
@@ -120,11 +115,7 @@ TEST(DiskTier, AFullStoreOnlyMeansThatNothingIsKept) {
 TEST(DiskTier, ARecordWithoutItsParentIsFoundAgainWhenTheParentIsWrittenAgain) {
   MemoryStore store;
   const auto prompt = text(600, 'a');
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(prompt);
-    rig.rest();
-  }
+  an_earlier_process(store, prompt);
   std::erase_if(store.records, [](const auto& entry) { return entry.second.info.begin == 0; });
   {
     Rig rig({.memory_bytes = 1 << 20, .store = &store});
@@ -163,11 +154,7 @@ TEST(DiskTier, WhenTheStoreTakesOnlyAPartItIsTheBeginning) {
 
 TEST(DiskTier, WhileTheDiskReadsOthersGoOn) {
   MemoryStore store;
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(text(1000, 'a'));
-    rig.rest();
-  }
+  an_earlier_process(store, text(1000, 'a'));
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
   store.slow = true;
   auto slow = rig.acquire(text(1000, 'a'));
@@ -181,11 +168,7 @@ TEST(DiskTier, WhileTheDiskReadsOthersGoOn) {
 
 TEST(DiskTier, ALeaseGivenUpWhileLoadingLeavesNothingWrong) {
   MemoryStore store;
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(text(1000, 'a'));
-    rig.rest();
-  }
+  an_earlier_process(store, text(1000, 'a'));
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
   store.slow = true;
   {
@@ -203,11 +186,7 @@ TEST(DiskTier, ALeaseGivenUpWhileLoadingLeavesNothingWrong) {
 TEST(DiskTier, ComputingWinsWhenItIsFaster) {
   MemoryStore store;
   const auto prompt = text(1000, 'a');
-  {
-    Rig rig({.memory_bytes = 1 << 20, .store = &store});
-    rig.run(prompt);
-    rig.rest();
-  }
+  an_earlier_process(store, prompt);
   Rig rig({.memory_bytes = 1 << 20, .store = &store});
   auto first = rig.restored(text(600, 'z'));
   rig.compute(first.lease, text(600, 'z'), 500);
@@ -229,7 +208,9 @@ TEST(DiskTier, ASnapshotForgottenBeforeItWasWrittenCanBeKeptAgain) {
     rig.rest();
   }
   rig.cache->tree().for_each([](const Node& node) {
-    if (!node.state.anywhere()) { EXPECT_FALSE(node.state.on_way) << node.end(); }
+    if (!node.state.anywhere()) {
+      EXPECT_FALSE(node.state.on_way) << node.end();
+    }
   });
 }
 

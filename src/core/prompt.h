@@ -10,11 +10,11 @@
 namespace kvern {
 
 enum class SegmentKind {
-  head,       // system text and tools, as the template mixes them
+  head,  // system text and tools, as the template mixes them
   user,
   assistant,
-  tool,       // a tool's result
-  header,     // what the template adds for the model to go on
+  tool,    // a tool's result
+  header,  // what the template adds for the model to go on
 };
 
 // Where a part of the prompt ends and what it says, so that "why did reuse stop here" has an answer.

@@ -50,7 +50,8 @@ bool Scheduler::must_wait_for_prefix(Sequence& waiting) {
   // As long as nothing changed for it, a crowd of siblings is not compared at every step.
   for (const SequencePtr& running : running_) {
     const bool the_one = waiting.awaits_tokens > 0 && running->arrival() == waiting.awaits_arrival;
-    if (the_one && running->computed < waiting.awaits_tokens && running->pending() > 1 && !running->parked()) return true;
+    if (the_one && running->computed < waiting.awaits_tokens && running->pending() > 1 && !running->parked())
+      return true;
   }
   std::int32_t held = -1;
   for (const SequencePtr& running : running_) {

@@ -211,8 +211,8 @@ void Scheduler::restored(Sequence& sequence) {
   usage.pending_tokens = usage.prompt_tokens - sequence.computed;
   usage.why = sequence.damaged ? ReuseStop::damaged : reused.why;
   if (options_.reuse_log)
-    usage.why = options_.reuse_log->note(sequence.request().id, {sequence.tokens(), sequence.segments(), sequence.salt()},
-                                         usage);
+    usage.why = options_.reuse_log->note(sequence.request().id,
+                                         {sequence.tokens(), sequence.segments(), sequence.salt()}, usage);
 }
 
 // One block of what only the device holds goes to RAM, when enough time has passed since the last.

@@ -37,7 +37,7 @@ struct SchedulerOptions {
   PlanLimits limits;
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
-  ReuseLog* reuse_log = nullptr;  // may be null
+  ReuseLog* reuse_log = nullptr;                           // may be null
   std::function<void(const Usage&, FinishReason)> on_end;  // every request, on the engine thread
 };
 

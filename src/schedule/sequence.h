@@ -71,7 +71,7 @@ class Sequence {
   // While waiting: for whom (by arrival), and until that one has computed so many tokens.
   std::uint64_t awaits_arrival = 0;
   std::int32_t awaits_tokens = 0;
-  std::int32_t computed = 0;          // tokens in the lease's cells
+  std::int32_t computed = 0;  // tokens in the lease's cells
   Usage usage;
   std::int64_t first_token_us = 0;
 
