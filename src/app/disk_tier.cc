@@ -20,6 +20,7 @@ constexpr std::uint64_t kFreeFloorMax = 10 * kGiB;
 // then outlives blocks.
 constexpr float kTurnCost_ms = 100;
 // What a consumer's SSD is built to take for years.
+constexpr std::uint64_t kQueueBytesMin = std::uint64_t{1} << 20;
 constexpr std::uint64_t kDailyWriteBytes = 128 * kGiB;
 
 std::filesystem::path existing(std::filesystem::path path) {
@@ -82,6 +83,7 @@ std::unique_ptr<cache::DiskStore> open_disk(const ServeOptions& options, const e
   disk.budget_bytes = found.budget_bytes;
   disk.free_floor_bytes = found.floor_bytes;
   disk.daily_write_bytes = kDailyWriteBytes;
+  disk.queue_bytes = std::clamp(found.budget_bytes / 4, kQueueBytesMin, disk.queue_bytes);
   disk.owner_note = address;
   auto opened =
       cache::DiskStore::open(file_system(), steady_clock(), disk, {cache::fingerprint(info), describe(info, name)});

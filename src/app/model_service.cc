@@ -29,7 +29,7 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kKvBytesMin = kGiB / 4;
 // Idle conversations kept in device cells beside the running ones.
 constexpr std::int32_t kIdleSequences = 12;
-constexpr int kDiskCloseTimeout_ms = 20'000;
+constexpr int kDiskCloseTimeout_ms = 7'000;
 
 bool is_fake(const ServeOptions& options) { return options.model.starts_with(kFakePrefix); }
 

@@ -46,7 +46,8 @@ PrefixCache::Restore PrefixCache::restore(const Lease& lease, std::uint64_t byte
     loaded += bytes->size();
     const std::int32_t before = size_of(h.tokens);
     if (const Status done = load_piece(h, lease.sequence_, piece, *bytes); !done) {
-      log::warn("cache record not loaded", {{"position", piece.begin}, {"why", done.error().message}});
+      const auto level = done.error().code == Code::busy ? log::Level::debug : log::Level::warn;
+      log::write(level, "cache record not loaded", {{"position", piece.begin}, {"why", done.error().message}});
       if (done.error().code == Code::corrupt) {
         h.plan->damaged = true;
         forget(*piece.node, piece.part);
@@ -80,6 +81,9 @@ Status PrefixCache::load_piece(Held& h, engine::SequenceId sequence, const Piece
     return piece.part == Part::rows ? engine_.load(sequence, piece.begin, piece.end, bytes)
                                     : engine_.load_state(sequence, piece.end, bytes);
   };
+  // The engine may have cells the ledger does not know to be free; those are nobody's to take.
+  const std::int32_t rows = piece.part == Part::rows ? piece.end - piece.begin : 0;
+  if (free_cells() < rows && !evict_until(rows, sequence)) return fail(Code::busy, "there are no free cells");
   Status loaded = load();
   if (!loaded && loaded.error().code == Code::busy && make_room_for(piece, sequence)) loaded = load();
   TRY_OK(std::move(loaded));

@@ -240,7 +240,7 @@ void Scheduler::make_plan() {
 bool Scheduler::secure_cells() {
   if (cache_.make_room(plan_.tokens)) return true;
   const std::int32_t room = cache_.free_cells();
-  if (room == 0) {
+  if (room <= 0) {  // less than none: the ledger counts too many cells rather than too few
     give_way();
     return false;
   }

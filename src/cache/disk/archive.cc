@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMagic = "KVERNARC";
 constexpr std::uint32_t kArchiveVersion = 1;
 constexpr std::size_t kArchiveHeaderBytes = 48;  // magic, version, zero, fingerprint
+// Of one record: several times the largest snapshots there are.
+constexpr std::uint64_t kImportedBytesMax = 1ULL << 30;
 constexpr std::uint64_t kDescriptionBytes = 64 * 1024;
 
 struct CloseFile {
@@ -66,6 +69,17 @@ bool read(const File& file, std::span<std::byte> bytes) {
 File create(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   return File(fd < 0 ? nullptr : ::fdopen(fd, "wb"));
+}
+
+// A pipe or a device would never end, or never begin.
+Result<File> open_regular(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  File file(fd < 0 ? nullptr : ::fdopen(fd, "rb"));
+  if (!file) return fail_errno("open", path);
+  struct stat facts {};
+  if (::fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode))
+    return fail(Code::invalid, fmt::format("{} is no file", path.string()));
+  return file;
 }
 
 bool write_length(const File& file, std::uint64_t length) {
@@ -162,7 +176,7 @@ Status import_all(DiskStore& store, const File& file, const fs::path& path, Arch
     const std::uint64_t length = get(bytes);
     if (length == 0) return store.flush();
     // A length that lies must not become an allocation.
-    if (length > kPrefixBytesMax + kPayloadBytesMax || error || length > size) return cut();
+    if (length > kImportedBytesMax || error || length > size) return cut();
     bytes.resize(length);
     if (!read(file, bytes)) return cut();
     TRY_OK(import_one(store, bytes, there, archived));
@@ -185,8 +199,7 @@ Result<Archived> export_records(DiskStore& store, const std::vector<RecordId>& i
 
 Result<Archived> import_records(DiskStore& store, const fs::path& path) {
   if (!store.owner()) return fail(Code::busy, "another process owns the cache directory");
-  const File file(std::fopen(path.c_str(), "rbe"));
-  if (!file) return fail_errno("open", path);
+  TRY(const File file, open_regular(path));
   TRY_OK(check_archive(file, path, store.fingerprint()));
   Archived archived;
   const Status imported = import_all(store, file, path, archived);
