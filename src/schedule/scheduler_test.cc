@@ -424,6 +424,33 @@ TEST(Scheduler, RandomTrafficEndsEveryRequestOnceWithTheRightText) {
   }
 }
 
+// Shared heads, forks, loads and clients that leave, on cells for less than two of them: when fewer
+// than no cells seem free, nobody may decode what was not planned.
+TEST(Scheduler, ACrowdOnFewCellsEndsEveryRequestWithoutAnError) {
+  engine::Overrides few;
+  few.cells = 1200;
+  few.context = 1000;
+  few.sequences = 12;
+  World world(few, {.memory_bytes = 200'000});
+  std::mt19937 random(7);
+  for (int round = 0; round < 150; ++round) {
+    std::vector<std::shared_ptr<Stream>> streams;
+    for (int i = 0; i < 8; ++i) {
+      const std::string head(300 + random() % 300, static_cast<char>('a' + random() % 3));
+      streams.push_back(
+          world.submit(world.request(head + World::turn("count to x" + std::string(random() % 99, 'y')))));
+    }
+    for (std::size_t steps = random() % 30; steps > 0; --steps) world.scheduler().step();
+    streams[random() % 8]->cancel();
+    world.run();
+    for (const auto& stream : streams) {
+      const Answer answer = World::take(*stream);
+      ASSERT_TRUE(answer.ended);
+      ASSERT_EQ(answer.ending.error.message, "");
+    }
+  }
+}
+
 // States that cannot be cut: the prefill stops where prompts part, and the siblings go on from there.
 class SchedulerWithStates : public testing::TestWithParam<const char*> {
  protected:
