@@ -32,7 +32,7 @@ bool DiskStore::State::enqueue(RecordInfo info, SharedBytes payload) {
   if (!writable) log::error("cache record refused", {{"why", writable.error().message}});
   const RecordId id = info.id;
   const std::lock_guard guard(mutex);
-  if (const auto known = index.find(id); owner && known != index.end()) {
+  if (const auto known = index.find(id); owner && known != index.end() && known->second.checked) {
     if (known->second.safe) {
       push_event(StoreEvent::Kind::written, id);
       has_work = true;

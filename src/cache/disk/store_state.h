@@ -35,7 +35,8 @@ struct DiskStore::State {
     std::uint32_t hits = 0;
     std::uint32_t failed_reads = 0;
     bool pinned = false;
-    bool safe = false;  // survives a crash
+    bool safe = false;     // survives a crash
+    bool checked = false;  // written or read whole by this process
   };
   struct Job {
     RecordInfo info;

@@ -125,7 +125,10 @@ Result<SharedBytes> DiskStore::State::load(const RecordId& id) {
     const auto found = index.find(id);
     if (payload) {
       stats.read_bytes += (*payload)->size();
-      if (found != index.end()) found->second.failed_reads = 0;
+      if (found != index.end()) {
+        found->second.failed_reads = 0;
+        found->second.checked = true;
+      }
       return payload;
     }
     // A read may fail because the process has too many files open; a bad sector fails every time.

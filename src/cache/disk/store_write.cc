@@ -43,9 +43,17 @@ void DiskStore::State::write_one(const std::shared_ptr<Job>& job) {
 // The file under its name, and in the index; safe after sync_batch().
 Status DiskStore::State::publish(const std::shared_ptr<Job>& job) {
   const RecordId id = job->info.id;
+  bool unchecked = false;
   {
     const std::lock_guard guard(mutex);
     if (job->cancelled) return {};
+    const auto known = index.find(id);
+    unchecked = known != index.end() && !known->second.checked;
+  }
+  // One that an earlier process wrote is taken for this one only when its bytes are good.
+  if (unchecked) static_cast<void>(load(id));
+  {
+    const std::lock_guard guard(mutex);
     if (const auto known = index.find(id); known != index.end()) {
       if (known->second.safe) push_event(StoreEvent::Kind::written, id);
       return {};
@@ -82,6 +90,7 @@ Status DiskStore::State::publish(const std::shared_ptr<Job>& job) {
       entry.payload_bytes = job->payload->size();
       entry.file_bytes = *taken;
       entry.used_s = entry.saved_used_s = wall_s();
+      entry.checked = true;
       index.insert_or_assign(id, std::move(entry));
     }
   }
