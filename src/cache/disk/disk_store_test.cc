@@ -58,6 +58,19 @@ TEST_F(DiskStoreTest, ARecordIsWrittenOnce) {
   EXPECT_EQ(store_->stats().writes, 1U);
 }
 
+// Nobody read it in this process, so nobody knows that its bytes are bad.
+TEST_F(DiskStoreTest, ADamagedRecordOfAnEarlierProcessIsReplacedByANewWrite) {
+  open();
+  keep(block(1), 1000);
+  crash_and_open();
+  flip(block(1).id, prefix_bytes(block(1).tokens.size()) + 10);
+  ASSERT_TRUE(write(block(1)));
+  EXPECT_EQ(settle(block(1).id), "written");
+  EXPECT_EQ(read(block(1).id), "ok");
+  crash_and_open();
+  EXPECT_EQ(read(block(1).id), "ok");
+}
+
 TEST_F(DiskStoreTest, ParentsAreListedBeforeTheirChildren) {
   open();
   auto records = chain(5, 10);
