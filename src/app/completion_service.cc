@@ -4,6 +4,7 @@
 #include "app/answer.h"
 #include "app/chat_service.h"
 #include "app/ids.h"
+#include "app/raw_prompt.h"
 #include "app/turn.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -61,23 +62,6 @@ class CompletionWriter final : public TurnWriter {
   std::vector<api::TextChoice> choices_;
 };
 
-// Raw prompts may write control tokens by name: there is no template to do it for them.
-Result<std::vector<TokenId>> tokens_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab, std::size_t index) {
-  if (!prompt.tokens.empty()) {
-    for (const TokenId token : prompt.tokens) {
-      if (token < 0 || token >= vocab.size())
-        return fail(Code::invalid, "token id " + std::to_string(token) + " is not in this model's vocabulary",
-                    "prompt[" + std::to_string(index) + "]");
-    }
-    return prompt.tokens;
-  }
-  std::vector<TokenId> tokens;
-  if (vocab.required_bos() >= 0 && !prompt.text.starts_with(vocab.bos_text())) tokens.push_back(vocab.required_bos());
-  vocab.tokenize(prompt.text, SpecialTokens::as_tokens, tokens);
-  if (tokens.empty()) return fail(Code::invalid, "the prompt is empty", "prompt");
-  return tokens;
-}
-
 std::string text_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab) {
   if (prompt.tokens.empty()) return prompt.text;
   std::string text;
@@ -101,7 +85,8 @@ Status start_completions(ModelService& model, const http::Request& http_request,
   std::vector<std::string> echoes;
   for (std::size_t p = 0; p < request.prompts.size(); ++p) {
     TRY_OK(model.check_length(request.prompts[p].text.size()));
-    TRY(const std::vector<TokenId> tokens, tokens_of(request.prompts[p], model.vocab(), p));
+    const std::string field = request.prompts[p].tokens.empty() ? "prompt" : "prompt[" + std::to_string(p) + "]";
+    TRY(const std::vector<TokenId> tokens, raw_prompt_tokens(request.prompts[p], model.vocab(), field));
     for (std::int32_t i = 0; i < request.choices; ++i) {
       GenerateRequest one;
       one.id = id + "-" + std::to_string(requests.size());

@@ -21,16 +21,16 @@ std::span<const TokenId> part_of(std::span<const TokenId> tokens, std::int32_t b
   return tokens.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
 }
 
-bool begins_with(std::span<const TokenId> tokens, std::span<const TokenId> start) {
-  return tokens.size() >= start.size() && std::equal(start.begin(), start.end(), tokens.begin());
-}
-
 bool child_needs_rows(const Node& node) {
   return std::any_of(node.children.begin(), node.children.end(),
                      [](const auto& child) { return child->rows.ram != nullptr; });
 }
 
 }  // namespace
+
+bool begins_with(std::span<const TokenId> tokens, std::span<const TokenId> start) {
+  return tokens.size() >= start.size() && std::equal(start.begin(), start.end(), tokens.begin());
+}
 
 std::int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b) {
   const std::size_t shorter = std::min(a.size(), b.size());

@@ -138,6 +138,8 @@ class PrefixTree {
   std::unordered_map<Key, Node*, KeyHasher> by_key_;
 };
 
+bool begins_with(std::span<const TokenId> tokens, std::span<const TokenId> start);
+
 // Tokens both begin with.
 std::int32_t common_prefix(std::span<const TokenId> a, std::span<const TokenId> b);
 

@@ -14,10 +14,6 @@ constexpr std::int64_t kRetry_us = 5'000'000;
 // Snapshots of a conversation that are never thinned out.
 constexpr std::size_t kNewestStates = 2;
 
-bool begins_with(std::span<const TokenId> tokens, std::span<const TokenId> start) {
-  return tokens.size() >= start.size() && std::equal(start.begin(), start.end(), tokens.begin());
-}
-
 // Several prompts go on from here in different ways. A tail that another one begins with is the same
 // way, at an earlier time.
 bool is_branch(const Node& node) {

@@ -5,101 +5,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "base/check.h"
-#include "engine/fake/fake_engine.h"
+#include "schedule/scheduler_test_world.h"
 
 namespace kvern::schedule {
 namespace {
-
-constexpr const char* kScript = R"json({"context": 8192, "rules": [
-  {"when": "count to ([a-z]+)", "say": "one two three up to {{1}}"},
-  {"when": "long story", "say": "Once upon a time there was a very long story that went on and on and on and on and on."},
-  {"say": "Fine."}]})json";
-
-struct Answer {
-  std::string text;
-  Ending ending;
-  bool ended = false;
-};
-
-class World {
- public:
-  explicit World(engine::Overrides overrides = {}, cache::Options cache_options = {.memory_bytes = 64 << 20},
-                 SchedulerOptions options = {}, const std::string& script = kScript) {
-    auto made = engine::make_fake_engine_from_text(script, overrides);
-    CHECK(made.has_value(), made ? "" : made.error().message);
-    engine_ = std::move(*made);
-    compiler_ = std::move(*constrain::Compiler::create(engine_->vocab()));
-    cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, clock_);
-    options.seed = 1;
-    scheduler_ = std::make_unique<Scheduler>(*engine_, *cache_, *compiler_, clock_, options);
-  }
-
-  std::vector<TokenId> tokens(const std::string& text) const {
-    std::vector<TokenId> out;
-    engine_->vocab().tokenize(text, SpecialTokens::as_tokens, out);
-    return out;
-  }
-
-  static std::string turn(const std::string& user) {
-    return "<|im_start|>user\n" + user + "<|im_end|>\n<|im_start|>assistant\n";
-  }
-
-  GenerateRequest request(const std::string& prompt) const {
-    GenerateRequest r;
-    r.id = "test";
-    r.prompt.tokens = tokens(prompt);
-    r.sampling.temperature = 0;
-    return r;
-  }
-
-  std::shared_ptr<Stream> submit(GenerateRequest r, std::size_t capacity = 10'000) {
-    auto stream = std::make_shared<Stream>(capacity);
-    const Status status = scheduler_->submit(std::move(r), stream);
-    EXPECT_TRUE(status) << status.error().message;
-    return stream;
-  }
-
-  void run() {
-    while (scheduler_->step()) {
-    }
-  }
-
-  static Answer take(Stream& stream) {
-    Answer answer;
-    std::vector<Step> steps;
-    const auto ending = stream.take(steps);
-    for (const Step& step : steps) answer.text += step.text;
-    if (ending) {
-      answer.ending = *ending;
-      answer.ended = true;
-    }
-    return answer;
-  }
-
-  Answer ask(const std::string& prompt) { return ask(request(prompt)); }
-  Answer ask(GenerateRequest r) {
-    const auto stream = submit(std::move(r));
-    run();
-    Answer answer = take(*stream);
-    EXPECT_TRUE(answer.ended);
-    EXPECT_EQ(answer.ending.error.message, "");
-    return answer;
-  }
-
-  engine::Engine& engine() { return *engine_; }
-  cache::PrefixCache& cache() { return *cache_; }
-  Scheduler& scheduler() { return *scheduler_; }
-
- private:
-  FakeClock clock_;
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<constrain::Compiler> compiler_;
-  std::unique_ptr<cache::PrefixCache> cache_;
-  std::unique_ptr<Scheduler> scheduler_;
-};
-
-const std::string kHead = "<|im_start|>system\n" + std::string(3000, 's') + "<|im_end|>\n";
 
 TEST(Scheduler, AnswersAsTheModelWould) {
   World world;
@@ -450,67 +359,6 @@ TEST(Scheduler, ACrowdOnFewCellsEndsEveryRequestWithoutAnError) {
     }
   }
 }
-
-// States that cannot be cut: the prefill stops where prompts part, and the siblings go on from there.
-class SchedulerWithStates : public testing::TestWithParam<const char*> {
- protected:
-  static std::string script() {
-    const std::string kind = GetParam();
-    const std::string window = kind == "sliding_window" ? R"(, "window": 100)" : "";
-    return R"({"context": 8192, "state": ")" + kind + "\"" + window + R"(, "rules": [{"say": "Fine."}]})";
-  }
-};
-
-TEST_P(SchedulerWithStates, SiblingsAtOnceComputeTheirSharedHeadOnce) {
-  World world({}, {.memory_bytes = 64 << 20}, {}, script());
-  std::vector<std::shared_ptr<Stream>> streams;
-  for (const char* user : {"alpha", "bravo", "charlie", "delta"})
-    streams.push_back(world.submit(world.request(kHead + World::turn(user))));
-  world.run();
-  std::int32_t computed = 0;
-  for (const auto& stream : streams) {
-    const Answer answer = World::take(*stream);
-    EXPECT_EQ(answer.text, "Fine.");
-    computed += answer.ending.usage.computed_tokens();
-  }
-  const auto head = static_cast<std::int32_t>(world.tokens(kHead).size());
-  EXPECT_LT(computed, head + 4 * 60);
-}
-
-TEST_P(SchedulerWithStates, TheSecondBranchOfAPromptFindsWhereTheFirstParted) {
-  World world({}, {.memory_bytes = 64 << 20}, {}, script());
-  world.ask(kHead + World::turn("alpha"));
-  const Answer second = world.ask(kHead + World::turn("bravo"));
-  EXPECT_EQ(second.ending.usage.why, ReuseStop::snapshot) << "nobody knew that prompts part there";
-  const Answer third = world.ask(kHead + World::turn("charlie"));
-  EXPECT_LT(third.ending.usage.computed_tokens(), 60) << "now it is known";
-}
-
-TEST_P(SchedulerWithStates, AnExactRepeatOfARawPromptComputesOneToken) {
-  World world({}, {.memory_bytes = 64 << 20}, {}, script());
-  world.ask(kHead + World::turn("alpha"));
-  EXPECT_EQ(world.ask(kHead + World::turn("alpha")).ending.usage.computed_tokens(), 1);
-}
-
-TEST_P(SchedulerWithStates, ABoundaryOfThePromptIsAPlaceToReturnTo) {
-  World world({}, {.memory_bytes = 64 << 20}, {}, script());
-  GenerateRequest first = world.request(kHead + World::turn("alpha"));
-  first.prompt.boundaries = {static_cast<std::int32_t>(world.tokens(kHead).size())};
-  world.ask(std::move(first));
-  EXPECT_LT(world.ask(kHead + World::turn("bravo")).ending.usage.computed_tokens(), 60);
-}
-
-TEST_P(SchedulerWithStates, ASecondTurnComputesOnlyItsNewTokens) {
-  World world({}, {.memory_bytes = 64 << 20}, {}, script());
-  const std::string first = kHead + World::turn("alpha");
-  const Answer one = world.ask(first);
-  const std::string second = first + one.text + "<|im_end|>\n" + World::turn("and on");
-  const auto fresh = world.tokens(second).size() - world.tokens(first + one.text).size();
-  EXPECT_EQ(world.ask(second).ending.usage.computed_tokens(), static_cast<std::int32_t>(fresh));
-}
-
-INSTANTIATE_TEST_SUITE_P(Kinds, SchedulerWithStates, testing::Values("sliding_window", "hybrid", "recurrent"),
-                         [](const auto& kind) { return std::string(kind.param); });
 
 }  // namespace
 }  // namespace kvern::schedule
