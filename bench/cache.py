@@ -8,18 +8,17 @@ or number of threads are never mixed in. Absolute times belong to this machine, 
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
+from results import Results, results_name
 from scenarios import crowd, heads, steps, tables
 from scenarios.lives import LIVES
 from scenarios.shapes import SHAPES
 from scenarios.subject import KVERN, LLAMA, Kvern, Llama, Options
-from scenarios.talk import Size, Skip, Talk
+from scenarios.talk import Size, Talk
 from servers import ROOT
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
@@ -29,45 +28,8 @@ PARTS = ("shapes", "lives", "heads", "steps", "crowd")
 SIZE = Size(head_words=400, turn_words=40, answer_tokens=12)
 
 
-class Results:
-    """Measured values by their key, kept in a file of JSON lines."""
-
-    def __init__(self, path, fresh):
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            path.unlink(missing_ok=True)
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.values = {tuple(entry["key"]): entry["value"] for entry in map(json.loads, lines)}
-
-    def get(self, key, measure):
-        if key not in self.values:
-            begin = time.monotonic()
-            self.values[key] = attempt(measure)
-            if "failed" not in self.values[key]:  # else the next run tries again
-                with self.path.open("a") as file:
-                    print(json.dumps({"key": key, "value": self.values[key]}), file=file)
-            print(f"measured: {' '.join(map(str, key))} ({time.monotonic() - begin:.0f} s)", file=sys.stderr)
-        return self.values[key]
-
-
-def attempt(measure):
-    """What a server cannot do is a line of the table, not the end of the run."""
-    try:
-        return measure()
-    except Skip as e:
-        return {"skipped": str(e)}
-    except (Exception, SystemExit) as e:
-        return {"failed": f"{type(e).__name__}: {e}"[:200]}
-
-
 def identity(args):
-    """A name for results that may stand in one table."""
-    facts = [args.threads, args.quick, *PARTS]
-    for file in (KVERN, LLAMA, args.model, args.long_model):
-        stat = Path(file).stat()
-        facts += [str(file), stat.st_size, stat.st_mtime_ns]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return results_name([args.threads, args.quick, *PARTS], [KVERN, LLAMA, args.model, args.long_model])
 
 
 def run_scenario(subject, scenario):

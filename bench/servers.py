@@ -48,17 +48,21 @@ class Server:
         response = connection.getresponse()
         return response.status, response.read()
 
-    def post(self, path: str, body: dict) -> dict:
+    def send(self, path: str, body: dict):
+        """(status, the answer's bytes)"""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
-        text = response.read()
-        if response.status != 200:
-            raise SystemExit(f"{self.name} {path}: {response.status} {text[:300]!r}")
+        return response.status, response.read()
+
+    def post(self, path: str, body: dict) -> dict:
+        status, text = self.send(path, body)
+        if status != 200:
+            raise SystemExit(f"{self.name} {path}: {status} {text[:300]!r}")
         return json.loads(text)
 
-    def stream(self, path: str, body: dict):
-        """Returns (seconds from sending to each data event, the events' JSON)."""
+    def stream(self, path: str, body: dict, enough=lambda events: False):
+        """Returns (seconds from sending to each data event, the events' JSON). Hangs up when it is enough."""
         raw = json.dumps(body | {"stream": True, "stream_options": {"include_usage": True}})
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         connection.connect()
@@ -76,6 +80,9 @@ class Server:
                 break
             times.append(time.perf_counter() - begin)
             events.append(json.loads(data))
+            if enough(events):
+                break
+        connection.close()
         return times, events
 
     def stop(self):
@@ -87,16 +94,17 @@ class Server:
         self.log.close()
 
 
-def start_pair(model: str, threads: int, context: int, logs: Path) -> tuple[Server, Server]:
-    """kvern and llama-server on the same model, threads, context and KV type."""
+def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None) -> tuple[Server, Server]:
+    """kvern and llama-server on the same model, threads, context, KV type and, when it is not the model's, template."""
     logs.mkdir(parents=True, exist_ok=True)
     kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
     llama = os.environ.get("LLAMA_SERVER_BIN", str(ROOT / "build/llama-server/bin/llama-server"))
     for binary, how in ((kvern, "./dev build"), (llama, "./dev bench builds it")):
         if not Path(binary).exists():
             raise SystemExit(f"{binary} is missing; {how}")
+    own, other = (["--chat-template", str(template)], ["--chat-template-file", str(template)]) if template else ([], [])
     ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
-                            "--context", str(context), "--cache-disk", "0", "--log-format", "json"], logs / "kvern.log")
+                            "--context", str(context), "--cache-disk", "0", "--log-format", "json", *own], logs / "kvern.log")
     theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(context),
-                                     "-fa", "on", "-np", "4", "-kvu", "--jinja"], logs / "llama-server.log")
+                                     "-fa", "on", "-np", "4", "-kvu", "--jinja", *other], logs / "llama-server.log")
     return ours, theirs

@@ -37,6 +37,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
   const std::size_t step = 1 + data[1] % 32;
-  for (const Dialect& dialect : kvern::chat::all_dialects()) check(dialect, data[0], step, text);
+  for (const Dialect* dialect : kvern::chat::all_dialects()) check(*dialect, data[0], step, text);
   return 0;
 }

@@ -1,6 +1,9 @@
-//! The one Rust static library of kvern: llguidance's C API as it is, and JSON-Schema validation.
+//! The one Rust static library of kvern: llguidance's C API as it is, JSON-Schema validation, and the
+//! rewriting of regular expressions.
 //!
 //! Every function catches panics; none keeps a pointer it was given. Thread: any.
+
+mod regex;
 
 use std::ffi::{c_char, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -111,4 +114,52 @@ pub unsafe extern "C" fn kv_schema_validate(
     let (code, text) = outcome.unwrap_or((-2, "[]".into()));
     set(errors, text);
     code
+}
+
+/// Rewrites a regular expression (see regex.rs). 0: `out` is the rewritten one; -1: `out` says why not.
+///
+/// # Safety
+/// `pattern` points to `len` bytes; `out` is null or writable; free what it gets with `kv_string_free`.
+#[no_mangle]
+pub unsafe extern "C" fn kv_regex_rewrite(pattern: *const u8, len: usize, flags: u32, out: *mut *mut c_char) -> i32 {
+    let bytes = std::slice::from_raw_parts(pattern, len);
+    let outcome = catch_unwind(AssertUnwindSafe(|| match std::str::from_utf8(bytes) {
+        Ok(text) => regex::rewrite(text, flags),
+        Err(_) => Err("it is not UTF-8".into()),
+    }));
+    let (code, text) = match outcome {
+        Ok(Ok(text)) => (0, text),
+        Ok(Err(message)) => (-1, message),
+        Err(_) => (-1, "the regular expression compiler panicked".into()),
+    };
+    set(out, text);
+    code
+}
+
+/// Whether a text matches all of `{"all": [..], "none": [..]}`'s first and none of its second regular
+/// expressions, each about the whole text. 1: yes; 0: no, or it cannot be found out cheaply.
+///
+/// # Safety
+/// `json` points to `len` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn kv_regex_satisfiable(json: *const u8, len: usize) -> i32 {
+    let bytes = std::slice::from_raw_parts(json, len);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        type Query = std::collections::HashMap<String, Vec<String>>;
+        let mut query: Query = serde_json::from_slice(bytes).unwrap_or_default();
+        let mut list = |name: &str| query.remove(name).unwrap_or_default();
+        regex::some_text_matches(&list("all"), &list("none")).unwrap_or(false)
+    }));
+    i32::from(outcome.unwrap_or(false))
+}
+
+/// Bits of `regex::traits`.
+///
+/// # Safety
+/// `pattern` points to `len` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn kv_regex_traits(pattern: *const u8, len: usize) -> i32 {
+    let bytes = std::slice::from_raw_parts(pattern, len);
+    let all = regex::OPEN | regex::ESCAPES | regex::NULLABLE;
+    catch_unwind(AssertUnwindSafe(|| std::str::from_utf8(bytes).map_or(all, regex::traits))).unwrap_or(all)
 }

@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/limits.h"
+#include "core/tool.h"
 
 namespace kvern::api {
 namespace {
@@ -78,14 +80,27 @@ Result<ToolCall> read_function(const Fields& function) {
   return call;
 }
 
+// As a model here writes the call of a custom tool.
+Result<ToolCall> read_custom(const Fields& custom) {
+  ToolCall call;
+  TRY(call.name, custom.required_text("name"));
+  std::string input;
+  TRY_OK(custom.text("input", input));
+  call.arguments = fmt::format("{{\"{}\": ", kCustomInput);
+  append_json_string(call.arguments, input);
+  call.arguments += '}';
+  return call;
+}
+
 Result<ToolCall> read_tool_call(const Json& value, std::string path) {
   TRY(const Fields fields, Fields::of(value, std::move(path)));
   std::string type = "function";
   TRY_OK(fields.text("type", type));
-  if (type != "function")
-    return fail(Code::invalid, fmt::format("expected \"function\", found {}", shown(type)), fields.path_of("type"));
-  TRY(const Fields function, fields.required_object("function"));
-  TRY(ToolCall call, read_function(function));
+  if (type != "function" && type != "custom")
+    return fail(Code::invalid, fmt::format("expected \"function\" or \"custom\", found {}", shown(type)),
+                fields.path_of("type"));
+  TRY(const Fields callee, fields.required_object(type));
+  TRY(ToolCall call, type == "custom" ? read_custom(callee) : read_function(callee));
   TRY_OK(fields.text("id", call.id));
   return call;
 }

@@ -1,21 +1,12 @@
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-
-#include "api/openai_chat.h"
-#include "base/json.h"
+#include "api/test_requests.h"
 #include "base/limits.h"
 
 namespace kvern::api {
 namespace {
 
-constexpr const char* kHello = R"("messages":[{"role":"user","content":"hello"}])";
-
-// A request of one user message and the given fields.
-Result<ChatRequest> parse_with(std::string_view fields) {
-  return parse_chat_request(fmt::format("{{{}{}{}}}", kHello, fields.empty() ? "" : ",", fields));
-}
+using testing::expect_refused;
+using testing::parse_with;
+using testing::Refusal;
 
 Result<ChatRequest> parse_messages(std::string_view list) {
   return parse_chat_request(fmt::format(R"({{"messages":{}}})", list));
@@ -25,20 +16,6 @@ Message only_message(std::string_view message) {
   const auto request = parse_messages(fmt::format("[{}]", message));
   EXPECT_TRUE(request) << message << ": " << (request ? "" : request.error().message);
   return request ? request->messages.at(0) : Message{};
-}
-
-struct Refusal {
-  std::string text;  // fields of a request, or a list of messages
-  std::string field;
-  std::string message;  // a part of it
-  Code code = Code::invalid;
-};
-
-void expect_refused(const Result<ChatRequest>& request, const Refusal& expected) {
-  ASSERT_FALSE(request) << expected.text.substr(0, 200);
-  EXPECT_EQ(request.error().code, expected.code) << expected.text.substr(0, 200);
-  EXPECT_EQ(request.error().field, expected.field) << expected.text.substr(0, 200);
-  EXPECT_NE(request.error().message.find(expected.message), std::string::npos) << request.error().message;
 }
 
 std::string repeated(std::string_view item, std::size_t count) {
@@ -141,6 +118,25 @@ TEST(ChatRequest, ASeedIsAny64BitNumberAndMinusOneIsRandom) {
   EXPECT_FALSE(parse_with(R"("seed":-1)")->sampling.seed);
 }
 
+// Programs that cut text at a number of UTF-16 units send it.
+TEST(ChatRequest, HalfACharacterIsCalledThat) {
+  const auto message = [](std::string_view text) {
+    return fmt::format(R"({{"messages":[{{"role":"user","content":"{}"}}]}})", text);
+  };
+  for (const char* text : {"cut \\ud83d", "\\uDE00", "\\ud83d\\ud83d\\ude00", "\\\\\\ud83dx"}) {
+    const auto request = parse_chat_request(message(text));
+    ASSERT_FALSE(request) << text;
+    EXPECT_NE(request.error().message.find("lone surrogate"), std::string::npos) << request.error().message;
+    EXPECT_EQ(request.error().code, Code::invalid);
+  }
+  const auto whole = parse_chat_request(message("\\ud83d\\ude00 \\\\ud83d"));
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(whole->messages[0].content, "\xF0\x9F\x98\x80 \\ud83d");
+  const auto broken = parse_chat_request("{\"a\":\"\\\\ud83d\",}");
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().message.find("surrogate"), std::string::npos) << broken.error().message;
+}
+
 TEST(ChatRequest, TheNewestSpellingOfTheTokenLimitWins) {
   EXPECT_EQ(parse_with(R"("max_tokens":5)")->tokens_max, 5);
   EXPECT_EQ(parse_with(R"("n_predict":6)")->tokens_max, 6);
@@ -180,31 +176,6 @@ TEST(ChatRequest, TheSessionIsTheFirstKeyAClientGives) {
   EXPECT_EQ(parse_with(R"("prompt_cache_key":"k","user":"u","session_id":"s")")->session, "k");
   EXPECT_EQ(parse_with(R"("user":"u","session_id":"s")")->session, "u");
   EXPECT_EQ(parse_with(R"("session_id":"s")")->session, "s");
-}
-
-TEST(ChatRequest, ResponseFormatsAreRead) {
-  EXPECT_EQ(parse_with(R"("response_format":{"type":"text"})")->format.kind, FormatKind::text);
-  EXPECT_EQ(parse_with(R"("response_format":{"type":"json_object"})")->format.kind, FormatKind::json_object);
-  for (const char* fields :
-       {R"("response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"z":1,"a":2}}})",
-        R"("response_format":{"type":"json_object","schema":{"z":1,"a":2}})", R"("json_schema":{"z":1,"a":2})",
-        R"("guided_json":{"z":1,"a":2})"}) {
-    const auto request = parse_with(fields);
-    ASSERT_TRUE(request) << fields;
-    EXPECT_EQ(request->format.kind, FormatKind::json_schema) << fields;
-    EXPECT_EQ(request->format.schema, R"({"z":1,"a":2})") << "key order is kept";
-  }
-}
-
-TEST(ChatRequest, ReasoningEffortJoinsTheTemplateKwargs) {
-  EXPECT_EQ(parse_with(R"("reasoning_effort":"low")")->template_kwargs, R"({"reasoning_effort":"low"})");
-  EXPECT_EQ(parse_with(R"("chat_template_kwargs":{"enable_thinking":false})")->template_kwargs,
-            R"({"enable_thinking":false})");
-  EXPECT_EQ(parse_with(R"("reasoning_effort":"low","chat_template_kwargs":{"b":1})")->template_kwargs,
-            R"({"b":1,"reasoning_effort":"low"})");
-  EXPECT_EQ(
-      parse_with(R"("reasoning_effort":"low","chat_template_kwargs":{"reasoning_effort":"high"})")->template_kwargs,
-      R"({"reasoning_effort":"high"})");
 }
 
 // The cached prefix of a conversation must not depend on how its client writes text.
@@ -248,6 +219,18 @@ TEST(ChatMessages, AnAssistantTurnComesBackWholeWithItsArgumentsUntouched) {
   EXPECT_EQ(message.tool_calls[3].arguments, "{}");
 }
 
+// To templates a custom tool is a function with one parameter.
+TEST(ChatMessages, ACallOfACustomToolIsACallWithItsInput) {
+  const Message message = only_message(R"({"role":"assistant","content":null,"tool_calls":[
+    {"id":"a","type":"custom","custom":{"name":"patch","input":"say \"hi\"\n\u00e9"}},
+    {"id":"b","type":"custom","custom":{"name":"patch"}}]})");
+  ASSERT_EQ(message.tool_calls.size(), 2U);
+  EXPECT_EQ(message.tool_calls[0].id, "a");
+  EXPECT_EQ(message.tool_calls[0].name, "patch");
+  EXPECT_EQ(message.tool_calls[0].arguments, "{\"input\": \"say \\\"hi\\\"\\n\xC3\xA9\"}");
+  EXPECT_EQ(message.tool_calls[1].arguments, R"({"input": ""})");
+}
+
 TEST(ChatMessages, OtherSpellingsOfAnAssistantTurnAreUnderstood) {
   EXPECT_EQ(only_message(R"({"role":"assistant","content":"x","reasoning":"hm"})").reasoning, "hm");
   EXPECT_EQ(only_message(R"({"role":"assistant","content":"x","reasoning":"a","reasoning_content":"b"})").reasoning,
@@ -257,58 +240,6 @@ TEST(ChatMessages, OtherSpellingsOfAnAssistantTurnAreUnderstood) {
   const Message legacy = only_message(R"({"role":"assistant","function_call":{"name":"f","arguments":"{}"}})");
   ASSERT_EQ(legacy.tool_calls.size(), 1U);
   EXPECT_EQ(legacy.tool_calls[0].name, "f");
-}
-
-TEST(ChatTools, ToolsKeepTheirOrderAndTheirSchemasTheirKeys) {
-  const auto request = parse_with(R"("tools":[
-    {"type":"function","function":{"name":"mcp.a/b:c-1_X","description":"does","strict":true,
-      "parameters":{"type":"object","properties":{"z":{},"a":{}}}}},
-    {"type":"web_search","anything":1},
-    {"type":"function","function":{"name":"now","description":null}}])");
-  ASSERT_TRUE(request) << request.error().message;
-  ASSERT_EQ(request->tools.size(), 2U) << "only functions can be called";
-  EXPECT_EQ(request->tools[0].name, "mcp.a/b:c-1_X");
-  EXPECT_EQ(request->tools[0].description, "does");
-  EXPECT_EQ(request->tools[0].parameters, R"({"type":"object","properties":{"z":{},"a":{}}})");
-  EXPECT_EQ(request->tools[1].parameters, "{}");
-}
-
-constexpr const char* kTwoTools =
-    R"("tools":[{"type":"function","function":{"name":"a"}},{"type":"function","function":{"name":"b"}}])";
-
-TEST(ChatTools, EveryFormOfToolChoiceIsUnderstood) {
-  struct Case {
-    const char* choice;
-    ToolUse use;
-    const char* name;
-  };
-  for (const Case& c :
-       std::initializer_list<Case>{{R"("auto")", ToolUse::automatic, ""},
-                                   {R"("none")", ToolUse::none, ""},
-                                   {R"("required")", ToolUse::required, ""},
-                                   {R"("any")", ToolUse::required, ""},
-                                   {R"({"type":"function","function":{"name":"b"}})", ToolUse::required, "b"},
-                                   {R"({"type":"function","name":"b"})", ToolUse::required, "b"},
-                                   {R"({"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[
-               {"type":"function","function":{"name":"b"}}]}})",
-                                    ToolUse::required, "b"},
-                                   {R"({"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
-               {"type":"function","function":{"name":"b"}},{"type":"function","function":{"name":"a"}}]}})",
-                                    ToolUse::automatic, ""}}) {
-    const auto request = parse_with(fmt::format("{},\"tool_choice\":{}", kTwoTools, c.choice));
-    ASSERT_TRUE(request) << c.choice << ": " << request.error().message;
-    EXPECT_EQ(request->tool_choice.use, c.use) << c.choice;
-    EXPECT_EQ(request->tool_choice.name, c.name) << c.choice;
-  }
-}
-
-TEST(ChatTools, LegacyFunctionsAreTools) {
-  const auto request = parse_with(R"("functions":[{"name":"f","parameters":{"a":1}}],"function_call":{"name":"f"})");
-  ASSERT_TRUE(request) << request.error().message;
-  EXPECT_EQ(request->tools.at(0).name, "f");
-  EXPECT_EQ(request->tools.at(0).parameters, R"({"a":1})");
-  EXPECT_EQ(request->tool_choice.use, ToolUse::required);
-  EXPECT_EQ(request->tool_choice.name, "f");
 }
 
 TEST(ChatRequest, AWrongFieldIsNamedWithWhatWasExpectedAndFound) {
@@ -358,36 +289,6 @@ TEST(ChatRequest, AWrongFieldIsNamedWithWhatWasExpectedAndFound) {
     expect_refused(parse_with(refusal.text), refusal);
 }
 
-TEST(ChatTools, AWrongToolOrChoiceIsNamed) {
-  const auto with_tools = [](std::string_view choice) {
-    return fmt::format("{},\"tool_choice\":{}", kTwoTools, choice);
-  };
-  for (const Refusal& refusal : std::initializer_list<Refusal>{
-           {R"("tools":{})", "tools", "expected a list, found an object"},
-           {R"("tools":["x"])", "tools[0]", "expected an object, found a string"},
-           {R"("tools":[{"type":"function"}])", "tools[0].function", "expected an object, found nothing"},
-           {R"("tools":[{"function":{}}])", "tools[0].function.name", "found nothing"},
-           {R"("tools":[{"function":{"name":""}}])", "tools[0].function.name", "1 to 128"},
-           {R"("tools":[{"function":{"name":"a b"}}])", "tools[0].function.name", "found \"a b\""},
-           {R"("tools":[{"function":{"name":"a","parameters":true}}])", "tools[0].function.parameters", "a boolean"},
-           {R"("tools":[{"function":{"name":"a"}},{"function":{"name":"a"}}])", "tools[1].function.name",
-            "two tools are named \"a\""},
-           {R"("tool_choice":"required")", "tool_choice", "needs at least one function"},
-           {R"("tools":[{"type":"web_search"}],"tool_choice":"required")", "tool_choice",
-            "needs at least one function"},
-           {R"("tool_choice":"always")", "tool_choice", "found \"always\""},
-           {R"("tool_choice":1)", "tool_choice", "expected a string or an object, found a number"},
-           {with_tools(R"({"type":"function","function":{"name":"c"}})"), "tool_choice.function.name",
-            "no tool is named \"c\""},
-           {with_tools(R"({"type":"function"})"), "tool_choice.name", "found nothing"},
-           {with_tools(R"({"type":"custom","name":"a"})"), "tool_choice.type", "found \"custom\""},
-           {with_tools(R"({"type":"allowed_tools","mode":"auto","tools":[{"name":"a"}]})"), "tool_choice.tools",
-            "not supported yet"},
-           {with_tools(R"({"type":"allowed_tools","mode":"auto","tools":[{"name":"c"}]})"), "tool_choice.tools[0].name",
-            "no tool is named"}})
-    expect_refused(parse_with(refusal.text), refusal);
-}
-
 TEST(ChatMessages, AWrongMessageIsNamedWithItsPath) {
   for (const Refusal& refusal : std::initializer_list<Refusal>{
            {"null", "messages", "expected a list of messages, found nothing"},
@@ -409,7 +310,12 @@ TEST(ChatMessages, AWrongMessageIsNamedWithItsPath) {
            {R"([{"role":"assistant","content":null,"tool_calls":{}}])", "messages[0].tool_calls", "expected a list"},
            {R"([{"role":"assistant","tool_calls":[{"function":{}}]}])", "messages[0].tool_calls[0].function.name",
             "found nothing"},
-           {R"([{"role":"assistant","tool_calls":[{"type":"custom"}]}])", "messages[0].tool_calls[0].type", "custom"},
+           {R"([{"role":"assistant","tool_calls":[{"type":"custom"}]}])", "messages[0].tool_calls[0].custom",
+            "found nothing"},
+           {R"([{"role":"assistant","tool_calls":[{"type":"mcp"}]}])", "messages[0].tool_calls[0].type",
+            "found \"mcp\""},
+           {R"([{"role":"assistant","tool_calls":[{"type":"custom","custom":{"name":"f","input":5}}]}])",
+            "messages[0].tool_calls[0].custom.input", "expected a string, found a number"},
            {R"([{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":5}}]}])",
             "messages[0].tool_calls[0].function.arguments", "expected a string, found a number"},
            {R"([{"role":"tool","content":"x","tool_call_id":5}])", "messages[0].tool_call_id", "expected a string"}})

@@ -227,6 +227,56 @@ TEST(ChatResponse, AnAnswerWithCallsOnlyHasNullContent) {
   EXPECT_EQ(response.at("usage").at("total_tokens"), 0);
 }
 
+TEST(ChatStream, ACallOfACustomToolIsStreamedAsItsText) {
+  ChatStreamEncoder encoder(head(), 1, false, kVocab, {"patch"});
+  std::vector<Frame> frames;
+  encoder.events(0,
+                 std::vector<Event>{CallStartEvent{0, "c0", "patch"}, CallArgsEvent{0, "{\"input\": \"a\\"},
+                                    CallArgsEvent{0, "nb\\ud83d"}, CallArgsEvent{0, "\\ude00\"}"}, CallEndEvent{0},
+                                    CallStartEvent{1, "c1", "run"}, CallArgsEvent{1, "{}"}, CallEndEvent{1}},
+                 {}, frames);
+  std::vector<Json> deltas;
+  for (const Frame& frame : frames)
+    deltas.push_back(parsed(frame.data).at("choices")[0].at("delta").at("tool_calls")[0]);
+  ASSERT_EQ(deltas.size(), 6U);
+  EXPECT_EQ(deltas[0], parsed(R"({"index":0,"id":"c0","type":"custom","custom":{"name":"patch","input":""}})"));
+  EXPECT_EQ(deltas[1], parsed(R"({"index":0,"custom":{"input":"a"}})"));
+  EXPECT_EQ(deltas[2], parsed(R"({"index":0,"custom":{"input":"\nb"}})"));
+  EXPECT_EQ(deltas[3], parsed(R"({"index":0,"custom":{"input":"\ud83d\ude00"}})"));
+  EXPECT_EQ(deltas[4], parsed(R"({"index":1,"id":"c1","type":"function","function":{"name":"run","arguments":""}})"));
+  EXPECT_EQ(deltas[5], parsed(R"({"index":1,"function":{"arguments":"{}"}})"));
+}
+
+TEST(ChatResponse, ACallOfACustomToolHasItsText) {
+  Choice choice;
+  for (const Event& event :
+       std::vector<Event>{CallStartEvent{0, "c0", "patch"}, CallArgsEvent{0, "{\"input\": \"a\\nb"},
+                          CallStartEvent{1, "c1", "run"}, CallArgsEvent{1, "{}"}})
+    collect(choice, event);
+  const Json response = parsed(encode_chat_response(head(), std::vector{choice}, {}, kVocab, {"patch"}));
+  EXPECT_EQ(response.at("choices")[0].at("message").at("tool_calls"),
+            parsed(R"([{"id":"c0","type":"custom","custom":{"name":"patch","input":"a\nb"}},
+                       {"id":"c1","type":"function","function":{"name":"run","arguments":"{}"}}])"));
+}
+
+TEST(ChatResponse, OnlyCustomToolsAreCustom) {
+  std::vector<Tool> tools(3);
+  tools[0].name = "z";
+  tools[0].custom = true;
+  tools[1].name = "b";
+  tools[2].name = "a";
+  tools[2].custom = true;
+  EXPECT_EQ(custom_tools(tools), (CustomTools{"a", "z"}));
+}
+
+TEST(ChatResponse, TheIdInTheModelsOwnTextStaysWithItsCall) {
+  Choice choice;
+  for (const Event& event : std::vector<Event>{CallStartEvent{0, "c0", "f"}, CallEndEvent{0, "f:0"}})
+    collect(choice, event);
+  EXPECT_EQ(choice.tool_calls.at(0).written_id, "f:0");
+  EXPECT_EQ(choice.tool_calls.at(0).id, "c0");
+}
+
 TEST(ChatResponse, AnEmptyAnswerIsAnEmptyString) {
   const Json response = parsed(encode_chat_response(head(), std::vector<Choice>(2), {}, kVocab));
   ASSERT_EQ(response.at("choices").size(), 2U);

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "api/generation_fields.h"
+#include "api/format_fields.h"
 #include "base/limits.h"
 
 namespace kvern::api {
@@ -36,17 +36,81 @@ Result<Tool> read_function(const Fields& function) {
   return tool;
 }
 
+// How much of a grammar a model is shown: a larger one would crowd out the conversation.
+constexpr std::size_t kShownGrammarBytes = 8 * 1024;
+
+// What the model is told beside the client's words: without it nothing says that the text is no JSON,
+// or which language it is in.
+std::string describe_input(const TextRule& rule) {
+  if (rule.syntax == TextSyntax::any) return "`input` is raw text.";
+  const std::string_view kind = rule.syntax == TextSyntax::regex ? "regular expression" : "Lark grammar";
+  if (rule.definition.size() > kShownGrammarBytes) return fmt::format("`input` is raw text that a {} checks.", kind);
+  return fmt::format("`input` is raw text that matches this {}:\n{}", kind, rule.definition);
+}
+
+// {"type":"text"} or {"type":"grammar","grammar":{"syntax","definition"}}, the latter also flat.
+Result<TextRule> read_input_format(const Fields& format) {
+  TRY(const std::string type, format.required_text("type"));
+  if (type == "text") return TextRule{};
+  if (type != "grammar")
+    return fail(Code::invalid, fmt::format("expected \"text\" or \"grammar\", found {}", shown(type)),
+                format.path_of("type"));
+  TRY(const std::optional<Fields> inner, format.object("grammar"));
+  const Fields& grammar = inner ? *inner : format;
+  TRY(const std::string syntax, grammar.required_text("syntax"));
+  TRY(std::string definition, grammar.required_text("definition"));
+  const std::string path = grammar.path_of("definition");
+  if (definition.empty()) return fail(Code::invalid, "a grammar must not be empty", path);
+  if (syntax == "lark") return read_rule(TextSyntax::lark, std::move(definition), path);
+  if (syntax == "regex") return read_rule(TextSyntax::regex, std::move(definition), path);
+  return fail(Code::invalid, fmt::format("expected \"lark\" or \"regex\", found {}", shown(syntax)),
+              grammar.path_of("syntax"));
+}
+
+Result<Tool> read_custom(const Fields& custom) {
+  Tool tool;
+  TRY(tool.name, custom.required_text("name"));
+  TRY_OK(check_name(tool.name, custom.path_of("name")));
+  TRY_OK(custom.text("description", tool.description));
+  TRY(const std::optional<Fields> format, custom.object("format"));
+  if (format) {
+    TRY(tool.input, read_input_format(*format));
+  }
+  tool.custom = true;
+  tool.parameters = kCustomParameters;
+  if (!tool.description.empty()) tool.description += "\n";
+  tool.description += describe_input(tool.input);
+  return tool;
+}
+
+// What {"type": T, T: {...}} holds: that object, or the entry itself, which some clients send.
+Result<Fields> holder_in(const Fields& entry, std::string_view type) {
+  TRY(std::optional<Fields> inner, entry.object(type));
+  return inner ? std::move(*inner) : entry;
+}
+
 enum class ToolSpelling { tools, functions };
 
-// The function a list entry describes; none when the entry is a tool of another type.
-Result<std::optional<Fields>> function_of(const Json& value, std::string path, ToolSpelling spelling) {
+// None when the entry is a tool that no model here could call.
+Result<std::optional<Tool>> read_tool(const Json& value, std::string path, ToolSpelling spelling) {
+  const auto some = [](Tool tool) { return std::optional<Tool>(std::move(tool)); };
   TRY(const Fields entry, Fields::of(value, std::move(path)));
-  if (spelling == ToolSpelling::functions) return std::optional<Fields>(entry);
+  if (spelling == ToolSpelling::functions) return read_function(entry).map(some);
   std::string type = "function";
   TRY_OK(entry.text("type", type));
-  if (type != "function") return std::optional<Fields>();
-  TRY(Fields function, entry.required_object("function"));
-  return std::optional<Fields>(std::move(function));
+  if (type == "custom") {
+    TRY(const Fields custom, holder_in(entry, "custom"));
+    return read_custom(custom).map(some);
+  }
+  if (type != "function") return std::optional<Tool>();
+  TRY(const Fields function, entry.required_object("function"));
+  return read_function(function).map(some);
+}
+
+std::string name_path(const Json& entry, const std::string& path) {
+  for (const char* type : {"function", "custom"})
+    if (entry.contains(type)) return fmt::format("{}.{}.name", path, type);
+  return path + ".name";
 }
 
 Result<std::vector<Tool>> read_tool_list(const Json& list, const std::string& path, ToolSpelling spelling) {
@@ -55,60 +119,69 @@ Result<std::vector<Tool>> read_tool_list(const Json& list, const std::string& pa
   std::vector<Tool> tools;
   std::unordered_set<std::string> names;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    TRY(const std::optional<Fields> function, function_of(list[i], indexed(path, i), spelling));
-    if (!function) continue;
-    TRY(Tool tool, read_function(*function));
-    if (!names.insert(tool.name).second)
-      return fail(Code::invalid, fmt::format("two tools are named {}", shown(tool.name)), function->path_of("name"));
-    tools.push_back(std::move(tool));
+    TRY(std::optional<Tool> tool, read_tool(list[i], indexed(path, i), spelling));
+    if (!tool) continue;
+    if (!names.insert(tool->name).second)
+      return fail(Code::invalid, fmt::format("two tools are named {}", shown(tool->name)),
+                  name_path(list[i], indexed(path, i)));
+    tools.push_back(std::move(*tool));
   }
   return tools;
 }
 
-Result<ToolChoice> named(std::string name, std::string path, std::span<const Tool> tools) {
-  const bool known = std::any_of(tools.begin(), tools.end(), [&](const Tool& tool) { return tool.name == name; });
-  if (!known) return fail(Code::invalid, fmt::format("no tool is named {}", shown(name)), std::move(path));
-  return ToolChoice{ToolUse::required, std::move(name)};
-}
-
-// The name in {"function":{"name":N}} or {"name":N}; either is seen in the wild.
-Result<ToolChoice> read_named(const Fields& choice, std::span<const Tool> tools) {
-  TRY(const std::optional<Fields> function, choice.object("function"));
-  const Fields& holder = function ? *function : choice;
-  TRY(std::string name, holder.required_text("name"));
-  return named(std::move(name), holder.path_of("name"), tools);
+// The place in tools of the name in {T:{"name":N}} or {"name":N}, T being "function" or "custom".
+Result<std::size_t> find_named(const Fields& choice, std::string_view type, std::span<const Tool> tools) {
+  TRY(const Fields holder, holder_in(choice, type));
+  TRY(const std::string name, holder.required_text("name"));
+  const auto found = std::find_if(tools.begin(), tools.end(), [&](const Tool& tool) { return tool.name == name; });
+  if (found == tools.end())
+    return fail(Code::invalid, fmt::format("no tool is named {}", shown(name)), holder.path_of("name"));
+  return static_cast<std::size_t>(found - tools.begin());
 }
 
 Result<ToolChoice> read_word(const std::string& word, std::string path, std::span<const Tool> tools) {
-  if (word == "auto") return ToolChoice{ToolUse::automatic, ""};
-  if (word == "none") return ToolChoice{ToolUse::none, ""};
+  if (word == "auto") return ToolChoice{};
+  if (word == "none") return ToolChoice{ToolUse::none, {}, {}};
   if (word != "required" && word != "any")
     return fail(Code::invalid, fmt::format("expected \"auto\", \"none\" or \"required\", found {}", shown(word)),
                 std::move(path));
   if (tools.empty())
     return fail(Code::invalid, fmt::format("\"{}\" needs at least one function in tools", word), std::move(path));
-  return ToolChoice{ToolUse::required, ""};
+  return ToolChoice{ToolUse::required, {}, {}};
 }
 
-// A subset of the tools. The choice can say "any of them" and "this one" only, so those subsets are
-// what can be served; a wider answer than the client allowed would be worse than an error.
+// Which of the tools a list of references names. Tools of types that are not served are no tools here.
+Result<std::vector<bool>> read_references(const Json& list, const std::string& path, std::span<const Tool> tools) {
+  std::vector<bool> named(tools.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    TRY(const Fields entry, Fields::of(list[i], indexed(path, i)));
+    std::string type = "function";
+    TRY_OK(entry.text("type", type));
+    if (type != "function" && type != "custom") continue;
+    TRY(const std::size_t place, find_named(entry, type, tools));
+    named[place] = true;
+  }
+  return named;
+}
+
+// {"type":"allowed_tools","allowed_tools":{"mode","tools"}}, also flat. In the order of the tools, so
+// that one set is one grammar.
 Result<ToolChoice> read_allowed(const Fields& choice, std::span<const Tool> tools) {
-  TRY(const std::optional<Fields> inner, choice.object("allowed_tools"));
-  const Fields& allowed = inner ? *inner : choice;
+  TRY(const Fields allowed, holder_in(choice, "allowed_tools"));
   TRY(const Json* list, allowed.list("tools"));
   if (list == nullptr) return allowed.missing("tools", "a list of tools");
-  std::unordered_set<std::string> names;
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    TRY(const Fields entry, Fields::of((*list)[i], indexed(allowed.path_of("tools"), i)));
-    TRY(const ToolChoice one, read_named(entry, tools));
-    names.insert(one.name);
-  }
+  const std::string path = allowed.path_of("tools");
+  TRY(const std::vector<bool> named, read_references(*list, path, tools));
   TRY(const std::string mode, allowed.required_text("mode"));
-  TRY(const ToolChoice all, read_word(mode, allowed.path_of("mode"), tools));
-  if (names.size() == tools.size()) return all;
-  if (names.size() == 1 && all.use == ToolUse::required) return ToolChoice{ToolUse::required, *names.begin()};
-  return fail(Code::invalid, "allowing some of several tools is not supported yet: allow all of them, or require one",
-              allowed.path_of("tools"));
+  TRY(ToolChoice out, read_word(mode, allowed.path_of("mode"), tools));
+  if (std::find(named.begin(), named.end(), true) == named.end()) {
+    if (out.use == ToolUse::required) return fail(Code::invalid, "no tool is allowed, but one is required", path);
+    return ToolChoice{ToolUse::none, {}, {}};
+  }
+  if (std::find(named.begin(), named.end(), false) == named.end()) return out;
+  for (std::size_t i = 0; i < tools.size(); ++i)
+    if (named[i]) out.allowed.push_back(tools[i].name);
+  return out;
 }
 
 }  // namespace
@@ -130,10 +203,13 @@ Result<ToolChoice> read_tool_choice(const Fields& body, std::span<const Tool> to
   TRY(const Fields choice, Fields::of(*value, body.path_of(name)));
   std::string type = "function";
   TRY_OK(choice.text("type", type));
-  if (type == "function") return read_named(choice, tools);
   if (type == "allowed_tools") return read_allowed(choice, tools);
-  return fail(Code::invalid, fmt::format("expected \"function\" or \"allowed_tools\", found {}", shown(type)),
-              choice.path_of("type"));
+  if (type != "function" && type != "custom")
+    return fail(Code::invalid,
+                fmt::format("expected \"function\", \"custom\" or \"allowed_tools\", found {}", shown(type)),
+                choice.path_of("type"));
+  TRY(const std::size_t place, find_named(choice, type, tools));
+  return ToolChoice{ToolUse::required, tools[place].name, {}};
 }
 
 }  // namespace kvern::api

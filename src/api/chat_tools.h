@@ -10,10 +10,12 @@
 
 namespace kvern::api {
 
-// Tools that are not functions are left out: no model here could call them. Code::too_large over
-// kTools or kToolSchemaBytes.
+// Functions, and custom tools with the parameters kCustomParameters; a custom tool's description also
+// says what its input looks like. Tools of other types are left out: no model here could call them.
+// Code::too_large over kTools, kToolSchemaBytes or kTextRuleBytes.
 Result<std::vector<Tool>> read_tools(const Fields& body);
 
+// An empty list of allowed tools is `none`; with mode "required" it is an error.
 Result<ToolChoice> read_tool_choice(const Fields& body, std::span<const Tool> tools);
 
 }  // namespace kvern::api

@@ -97,30 +97,6 @@ Status add_stop(const Json& value, const std::string& path, std::vector<std::str
   return {};
 }
 
-Status set_schema(const Fields& schema, ResponseFormat& out) {
-  TRY(out.schema, schema_text(schema));
-  out.kind = FormatKind::json_schema;
-  return {};
-}
-
-Status read_response_format(const Fields& format, ResponseFormat& out) {
-  TRY(const std::string type, format.required_text("type"));
-  if (type == "text") return {};
-  if (type == "json_object") {
-    out.kind = FormatKind::json_object;
-    TRY(const std::optional<Fields> schema, format.object("schema"));  // llama-server's extension
-    return schema ? set_schema(*schema, out) : Status();
-  }
-  if (type == "json_schema") {
-    TRY(const Fields wrapper, format.required_object("json_schema"));
-    TRY(const Fields schema, wrapper.required_object("schema"));
-    return set_schema(schema, out);
-  }
-  return fail(Code::invalid,
-              fmt::format("expected \"text\", \"json_object\" or \"json_schema\", found {}", shown(type)),
-              format.path_of("type"));
-}
-
 }  // namespace
 
 Status read_sampling(const Fields& body, SamplingParams& out) {
@@ -155,16 +131,6 @@ Status read_stops(const Fields& body, std::vector<std::string>& out) {
   return {};
 }
 
-Status read_format(const Fields& body, ResponseFormat& out) {
-  TRY(const std::optional<Fields> format, body.object("response_format"));
-  if (format) return read_response_format(*format, out);
-  for (const char* name : {"json_schema", "guided_json"}) {
-    TRY(const std::optional<Fields> schema, body.object(name));
-    if (schema) return set_schema(*schema, out);
-  }
-  return {};
-}
-
 Status read_session(const Fields& body, std::string& out) {
   for (const char* name : {"prompt_cache_key", "user", "session_id"}) {
     std::string key;
@@ -185,15 +151,6 @@ Result<Streaming> read_streaming(const Fields& body) {
   if (options) TRY_OK(options->flag("include_usage", out.usage));
   out.usage = out.usage && out.stream;
   return out;
-}
-
-Result<std::string> schema_text(const Fields& schema) {
-  std::string text = dump_json(schema.json());
-  if (text.size() > limits::kToolSchemaBytes)
-    return fail(Code::too_large,
-                fmt::format("the schema has {} bytes, {} are allowed", text.size(), limits::kToolSchemaBytes),
-                schema.path());
-  return text;
 }
 
 }  // namespace kvern::api

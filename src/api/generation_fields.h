@@ -2,7 +2,7 @@
 //
 // OpenAI's names first, then the names users of llama-server, vLLM and MLX servers send:
 // n_predict, top_k, min_p, repeat_penalty or repetition_penalty, repeat_last_n or
-// repetition_context_size, json_schema, guided_json, session_id. Thread: any.
+// repetition_context_size, session_id. Thread: any.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/fields.h"
+#include "api/format_fields.h"
 #include "core/chat_request.h"
 
 namespace kvern::api {
@@ -17,7 +18,6 @@ namespace kvern::api {
 Status read_sampling(const Fields& body, SamplingParams& out);  // all but log probabilities
 Status read_token_limit(const Fields& body, std::optional<std::int32_t>& out);
 Status read_stops(const Fields& body, std::vector<std::string>& out);
-Status read_format(const Fields& body, ResponseFormat& out);
 Status read_session(const Fields& body, std::string& out);
 Status read_choices(const Fields& body, std::int32_t& out);
 
@@ -27,9 +27,6 @@ struct Streaming {
 };
 Result<Streaming> read_streaming(const Fields& body);
 
-// JSON Schema text of an object, in the client's key order. Code::too_large over kToolSchemaBytes.
-Result<std::string> schema_text(const Fields& schema);
-
 // Request: ChatRequest or CompletionRequest.
 template <typename Request>
 Status read_generation(const Fields& body, Request& request) {
@@ -37,7 +34,7 @@ Status read_generation(const Fields& body, Request& request) {
   TRY_OK(read_sampling(body, request.sampling));
   TRY_OK(read_token_limit(body, request.tokens_max));
   TRY_OK(read_stops(body, request.stops));
-  TRY_OK(read_format(body, request.format));
+  TRY(request.format, read_format(body));
   TRY_OK(read_session(body, request.session));
   TRY_OK(read_choices(body, request.choices));
   TRY(const Streaming streaming, read_streaming(body));

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/custom_input.h"
 #include "api/frame.h"
 #include "base/result.h"
 #include "core/chat_request.h"
@@ -39,13 +41,18 @@ struct Choice {
 
 void collect(Choice& choice, const Event& event);  // appends one event to a choice
 
+// Names of the tools whose calls are written as custom ones; sorted.
+using CustomTools = std::vector<std::string>;
+CustomTools custom_tools(std::span<const Tool> tools);
+
 std::string encode_chat_response(const ResponseHead& head, std::span<const Choice> choices, const Usage& usage,
-                                 const Vocab& vocab);
+                                 const Vocab& vocab, const CustomTools& custom = {});
 
 // Streams one response, choices interleaved. Frames appended to out are to be sent in order.
 class ChatStreamEncoder {
  public:
-  ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab);
+  ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,
+                    CustomTools custom = {});
 
   void start(std::vector<Frame>& out);  // role chunks, one a choice
   void events(std::int32_t choice, std::span<const Event> events, std::span<const StepLogprobs> logprobs,
@@ -54,13 +61,20 @@ class ChatStreamEncoder {
   void done(const Usage& usage, std::vector<Frame>& out);  // usage chunk when asked for, then [DONE]
 
  private:
+  struct Calls {
+    bool any = false;
+    std::map<std::int32_t, CustomInput> custom;  // by index: those of custom tools
+  };
+
+  bool append_delta(std::string& out, Calls& calls, const Event& event) const;
   std::string open_chunk(std::int32_t choice) const;
   void close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) const;
 
   bool with_usage_;
   const Vocab& vocab_;
+  CustomTools custom_;
   std::string prefix_;        // the part every chunk begins with
-  std::vector<bool> called_;  // by choice: a tool call has started
+  std::vector<Calls> calls_;  // by choice: what has started
 };
 
 // The usage object, also used by completions:

@@ -4,6 +4,7 @@
 #include "api/chat_tools.h"
 #include "api/generation_fields.h"
 #include "api/openai_chat.h"
+#include "api/reasoning_fields.h"
 #include "base/limits.h"
 
 namespace kvern::api {
@@ -20,17 +21,6 @@ Status read_logprobs(const Fields& body, std::int32_t& out) {
   return {};
 }
 
-// reasoning_effort reaches the template as a variable, unless chat_template_kwargs sets it itself.
-Result<std::string> read_template_kwargs(const Fields& body) {
-  std::string effort;
-  TRY_OK(body.text("reasoning_effort", effort));
-  TRY(const std::optional<Fields> given, body.object("chat_template_kwargs"));
-  if (effort.empty()) return given ? dump_json(given->json()) : std::string();
-  Json kwargs = given ? given->json() : Json::object();
-  kwargs.emplace("reasoning_effort", effort);
-  return dump_json(kwargs);
-}
-
 }  // namespace
 
 Result<ChatRequest> parse_chat_request(std::string_view body) {
@@ -43,7 +33,9 @@ Result<ChatRequest> parse_chat_request(std::string_view body) {
   TRY(request.tools, read_tools(fields));
   TRY(request.tool_choice, read_tool_choice(fields, request.tools));
   TRY_OK(fields.flag("parallel_tool_calls", request.parallel_tool_calls));
-  TRY(request.template_kwargs, read_template_kwargs(fields));
+  TRY(ReasoningFields reasoning, read_reasoning_fields(fields));
+  request.reasoning = std::move(reasoning.reasoning);
+  request.template_kwargs = std::move(reasoning.template_kwargs);
   return request;
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <variant>
 
 #include "api/openai_chat.h"
@@ -21,17 +22,23 @@ FinishReason with_calls(FinishReason reason, bool called) {
   return reason == FinishReason::stop && called ? FinishReason::tool_calls : reason;
 }
 
-void append_call(std::string& out, const ToolCall& call) {
-  out += "{\"id\":";
-  append_json_string(out, call.id);
-  out += ",\"type\":\"function\",\"function\":{\"name\":";
-  append_json_string(out, call.name);
-  out += ",\"arguments\":";
-  append_json_string(out, call.arguments);
-  out += "}}";
+bool is_custom(const CustomTools& custom, std::string_view name) {
+  return std::binary_search(custom.begin(), custom.end(), name);
 }
 
-void append_message(std::string& out, const Choice& choice) {
+// "id":...,"type":T,T:{"name":...,V:...}
+void append_call(std::string& out, const ToolCall& call, const CustomTools& custom) {
+  const bool raw = is_custom(custom, call.name);
+  out += "\"id\":";
+  append_json_string(out, call.id);
+  out += raw ? R"(,"type":"custom","custom":{"name":)" : R"(,"type":"function","function":{"name":)";
+  append_json_string(out, call.name);
+  out += raw ? R"(,"input":)" : R"(,"arguments":)";
+  append_json_string(out, raw ? custom_input(call.arguments) : call.arguments);
+  out += '}';
+}
+
+void append_message(std::string& out, const Choice& choice, const CustomTools& custom) {
   out += "{\"role\":\"assistant\",\"content\":";
   if (choice.content.empty() && !choice.tool_calls.empty()) {
     out += "null";
@@ -46,19 +53,21 @@ void append_message(std::string& out, const Choice& choice) {
   if (!choice.tool_calls.empty()) {
     out += ",\"tool_calls\":[";
     for (std::size_t i = 0; i < choice.tool_calls.size(); ++i) {
-      if (i > 0) out += ',';
-      append_call(out, choice.tool_calls[i]);
+      out += i > 0 ? ",{" : "{";
+      append_call(out, choice.tool_calls[i], custom);
+      out += '}';
     }
     out += ']';
   }
   out += '}';
 }
 
-void append_choice(std::string& out, std::size_t index, const Choice& choice, const Vocab& vocab) {
+void append_choice(std::string& out, std::size_t index, const Choice& choice, const Vocab& vocab,
+                   const CustomTools& custom) {
   out += "{\"index\":";
   append_number(out, static_cast<std::int64_t>(index));
   out += ",\"message\":";
-  append_message(out, choice);
+  append_message(out, choice, custom);
   out += ",\"logprobs\":";
   append_chat_logprobs(out, choice.logprobs, vocab);
   out += ",\"finish_reason\":\"";
@@ -75,40 +84,23 @@ void append_text_delta(std::string& out, std::string_view field, std::string_vie
 }
 
 // type and id come once, with the name; index comes in every delta.
-void append_call_start(std::string& out, const CallStartEvent& event) {
+void append_call_start(std::string& out, const CallStartEvent& event, const CustomTools& custom) {
   out += "{\"tool_calls\":[{\"index\":";
   append_number(out, event.index);
-  out += ",\"id\":";
-  append_json_string(out, event.id);
-  out += ",\"type\":\"function\",\"function\":{\"name\":";
-  append_json_string(out, event.name);
-  out += ",\"arguments\":\"\"}}]}";
+  out += ',';
+  append_call(out, {event.id, event.name, ""}, custom);
+  out += "}]}";
 }
 
-void append_call_args(std::string& out, const CallArgsEvent& event) {
+// kind: "function":{"arguments": or "custom":{"input":
+void append_call_piece(std::string& out, std::int32_t index, std::string_view kind, std::string_view text) {
+  if (text.empty()) return;
   out += "{\"tool_calls\":[{\"index\":";
-  append_number(out, event.index);
-  out += ",\"function\":{\"arguments\":";
-  append_json_string(out, event.text);
+  append_number(out, index);
+  out += ',';
+  out += kind;
+  append_json_string(out, text);
   out += "}}]}";
-}
-
-// False, appending nothing, for an event that has no delta: an empty text, the end of a call.
-bool append_delta(std::string& out, const Event& event) {
-  const std::size_t before = out.size();
-  std::visit(Overloaded{[&](const TextEvent& e) {
-                          if (!e.text.empty()) append_text_delta(out, "content", e.text);
-                        },
-                        [&](const ReasoningEvent& e) {
-                          if (!e.text.empty()) append_text_delta(out, "reasoning_content", e.text);
-                        },
-                        [&](const CallStartEvent& e) { append_call_start(out, e); },
-                        [&](const CallArgsEvent& e) {
-                          if (!e.text.empty()) append_call_args(out, e);
-                        },
-                        [](const CallEndEvent&) {}},
-             event);
-  return out.size() > before;
 }
 
 }  // namespace
@@ -124,16 +116,27 @@ void collect(Choice& choice, const Event& event) {
                           const auto index = static_cast<std::size_t>(e.index);
                           if (index < choice.tool_calls.size()) choice.tool_calls[index].arguments += e.text;
                         },
-                        [](const CallEndEvent&) {}},
+                        [&](const CallEndEvent& e) {
+                          const auto index = static_cast<std::size_t>(e.index);
+                          if (index < choice.tool_calls.size()) choice.tool_calls[index].written_id = e.written_id;
+                        }},
              event);
 }
 
+CustomTools custom_tools(std::span<const Tool> tools) {
+  CustomTools names;
+  for (const Tool& tool : tools)
+    if (tool.custom) names.push_back(tool.name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 std::string encode_chat_response(const ResponseHead& head, std::span<const Choice> choices, const Usage& usage,
-                                 const Vocab& vocab) {
+                                 const Vocab& vocab, const CustomTools& custom) {
   std::string out = open_body(head, "chat.completion");
   for (std::size_t i = 0; i < choices.size(); ++i) {
     if (i > 0) out += ',';
-    append_choice(out, i, choices[i], vocab);
+    append_choice(out, i, choices[i], vocab, custom);
   }
   out += "],\"usage\":";
   out += encode_usage(usage);
@@ -152,11 +155,40 @@ std::string encode_usage(const Usage& usage) {
                      to_string(usage.why), static_cast<double>(usage.ttft_us) / 1000.0);
 }
 
-ChatStreamEncoder::ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab)
+ChatStreamEncoder::ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,
+                                     CustomTools custom)
     : with_usage_(with_usage),
       vocab_(vocab),
+      custom_(std::move(custom)),
       prefix_(open_body(head, "chat.completion.chunk")),
-      called_(static_cast<std::size_t>(choices), false) {}
+      calls_(static_cast<std::size_t>(choices)) {}
+
+// False, appending nothing, for an event that has no delta: an empty text, the end of a call.
+bool ChatStreamEncoder::append_delta(std::string& out, Calls& calls, const Event& event) const {
+  const std::size_t before = out.size();
+  std::visit(Overloaded{[&](const TextEvent& e) {
+                          if (!e.text.empty()) append_text_delta(out, "content", e.text);
+                        },
+                        [&](const ReasoningEvent& e) {
+                          if (!e.text.empty()) append_text_delta(out, "reasoning_content", e.text);
+                        },
+                        [&](const CallStartEvent& e) {
+                          calls.any = true;
+                          if (is_custom(custom_, e.name)) calls.custom.emplace(e.index, CustomInput());
+                          append_call_start(out, e, custom_);
+                        },
+                        [&](const CallArgsEvent& e) {
+                          const auto found = calls.custom.find(e.index);
+                          if (found == calls.custom.end())
+                            return append_call_piece(out, e.index, R"("function":{"arguments":)", e.text);
+                          std::string input;
+                          found->second.feed(e.text, input);
+                          append_call_piece(out, e.index, R"("custom":{"input":)", input);
+                        },
+                        [](const CallEndEvent&) {}},
+             event);
+  return out.size() > before;
+}
 
 std::string ChatStreamEncoder::open_chunk(std::int32_t choice) const {
   std::string out = prefix_;
@@ -175,7 +207,7 @@ void ChatStreamEncoder::close_chunk(std::string chunk, std::span<const StepLogpr
 }
 
 void ChatStreamEncoder::start(std::vector<Frame>& out) {
-  for (std::size_t i = 0; i < called_.size(); ++i) {
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
     std::string chunk = open_chunk(static_cast<std::int32_t>(i));
     chunk += R"({"role":"assistant","content":""})";
     close_chunk(std::move(chunk), {}, out);
@@ -184,10 +216,10 @@ void ChatStreamEncoder::start(std::vector<Frame>& out) {
 
 void ChatStreamEncoder::events(std::int32_t choice, std::span<const Event> events,
                                std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) {
+  Calls& calls = calls_[static_cast<std::size_t>(choice)];
   for (const Event& event : events) {
-    if (std::holds_alternative<CallStartEvent>(event)) called_[static_cast<std::size_t>(choice)] = true;
     std::string chunk = open_chunk(choice);
-    if (!append_delta(chunk, event)) continue;
+    if (!append_delta(chunk, calls, event)) continue;
     close_chunk(std::move(chunk), logprobs, out);
     logprobs = {};  // the batch's first chunk carries them all
   }
@@ -201,7 +233,7 @@ void ChatStreamEncoder::events(std::int32_t choice, std::span<const Event> event
 void ChatStreamEncoder::ending(std::int32_t choice, FinishReason reason, std::vector<Frame>& out) {
   std::string chunk = open_chunk(choice);
   chunk += R"({},"logprobs":null,"finish_reason":")";
-  chunk += finish_word(with_calls(reason, called_[static_cast<std::size_t>(choice)]));
+  chunk += finish_word(with_calls(reason, calls_[static_cast<std::size_t>(choice)].any));
   chunk += "\"}]}";
   out.push_back({"", std::move(chunk)});
 }

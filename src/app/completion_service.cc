@@ -75,9 +75,10 @@ Status start_completions(ModelService& model, const http::Request& http_request,
   TRY_OK(model.check_model(request.model));
   ChatRequest format_only;
   format_only.format = request.format;
-  const chat::Chosen& chosen = model.renderer().dialect();
-  TRY(ConstraintSpec constraint, chat::write_constraint(*chosen.dialect, /*reasons=*/false, /*in_reasoning=*/false,
-                                                        format_only, model.vocab(), model.fitter()));
+  // A raw prompt has no turns to mark; without tools and reasoning every plain record says the same.
+  const chat::Dialect& plain = *chat::find_dialect("hermes");
+  TRY(ConstraintSpec constraint, chat::write_constraint(plain, /*reasons=*/false, /*in_reasoning=*/false, format_only,
+                                                        model.vocab(), model.compiler(), model.fitter()));
   const std::string id = "cmpl-" + random_id();
   for (const std::string& relaxed : constraint.relaxed) log::warn("schema relaxed", {{"id", id}, {"what", relaxed}});
 

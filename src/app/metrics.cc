@@ -111,15 +111,51 @@ void Metrics::request(const Usage& usage, FinishReason finish) {
   if (usage.completion_tokens > 0) ttft_.observe(seconds(usage.ttft_us));
 }
 
+void Metrics::ended_with_calls() {
+  const std::lock_guard lock(mutex_);
+  ++with_calls_;
+}
+
+void Metrics::tool_call(CallCheck check) {
+  const std::lock_guard lock(mutex_);
+  ++checks_[static_cast<std::size_t>(check)];
+}
+
+void Metrics::unconstrained_tool_call() {
+  const std::lock_guard lock(mutex_);
+  ++unconstrained_calls_;
+}
+
+// A turn is known to have stopped a moment before it is known to have called: a scrape in between
+// takes it for a stop, and a counter must not go back.
+void Metrics::write_finishes(std::string& out) const {
+  head(out, "kvern_requests_total", Kind::counter, "Requests that ended, by how.");
+  const std::uint64_t stopped = finishes_[static_cast<std::size_t>(FinishReason::stop)];
+  stops_shown_ = std::max(stops_shown_, stopped - std::min(stopped, with_calls_));
+  for (std::size_t i = 0; i < kFinishes; ++i) {
+    const auto finish = static_cast<FinishReason>(i);
+    std::uint64_t count = finishes_[i];
+    if (finish == FinishReason::stop) count = stops_shown_;
+    if (finish == FinishReason::tool_calls) count += with_calls_;
+    sample(out, "kvern_requests_total", fmt::format("finish=\"{}\"", to_string(finish)), count);
+  }
+}
+
+void Metrics::write_calls(std::string& out) const {
+  constexpr std::array<std::string_view, kChecks> words = {"exact", "checked", "invalid", "unchecked", "cut"};
+  head(out, "kvern_tool_calls_total", Kind::counter, "Tool calls, by how they were held to their schemas.");
+  for (std::size_t i = 0; i < kChecks; ++i)
+    sample(out, "kvern_tool_calls_total", fmt::format("check=\"{}\"", words[i]), checks_[i]);
+  single(out, "kvern_tool_calls_unconstrained_total", Kind::counter, "Tool calls read from text that no grammar held.",
+         unconstrained_calls_);
+}
+
 std::string Metrics::text(const Now& now) const {
   std::string out;
   {
     const std::lock_guard lock(mutex_);
-    head(out, "kvern_requests_total", Kind::counter, "Requests that ended, by how.");
-    for (std::size_t i = 0; i < kFinishes; ++i) {
-      const std::string_view word = to_string(static_cast<FinishReason>(i));
-      sample(out, "kvern_requests_total", fmt::format("finish=\"{}\"", word), finishes_[i]);
-    }
+    write_finishes(out);
+    write_calls(out);
     head(out, "kvern_prompt_tokens_total", Kind::counter, "Prompt tokens, by where they came from.");
     sample(out, "kvern_prompt_tokens_total", "source=\"device\"", device_tokens_);
     sample(out, "kvern_prompt_tokens_total", "source=\"memory\"", memory_tokens_);

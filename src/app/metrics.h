@@ -28,10 +28,25 @@ class Histogram {
   double sum_s_ = 0;
 };
 
+// How a finished tool call was held to its schema.
+enum class CallCheck {
+  exact,      // by a grammar that holds all of it
+  checked,    // by a check afterwards: valid
+  invalid,    // by that check: not valid
+  unchecked,  // by nothing: too much waited to be checked
+  cut,        // it is no whole call: the turn ended inside it
+};
+
 class Metrics {
  public:
-  // A request ended.
+  // A request ended, as the engine knows it: that it called tools is for who reads its text to say.
   void request(const Usage& usage, FinishReason finish);
+  // A request that ended with `stop` called tools.
+  void ended_with_calls();
+
+  void tool_call(CallCheck check);
+  // A call was read from text that no grammar held; it is counted by its check as well.
+  void unconstrained_tool_call();
 
   // What is asked at the time of a scrape.
   struct Now {
@@ -45,10 +60,18 @@ class Metrics {
  private:
   static constexpr std::size_t kFinishes = 5;
   static constexpr std::size_t kReasons = 13;
+  static constexpr std::size_t kChecks = 5;
+
+  void write_finishes(std::string& out) const;
+  void write_calls(std::string& out) const;
 
   mutable std::mutex mutex_;
-  std::array<std::uint64_t, kFinishes> finishes_{};  // by FinishReason
-  std::array<std::uint64_t, kReasons> reasons_{};    // by ReuseStop
+  std::array<std::uint64_t, kFinishes> finishes_{};  // by FinishReason, as the engine knows it
+  std::uint64_t with_calls_ = 0;                     // of those that stopped
+  mutable std::uint64_t stops_shown_ = 0;
+  std::array<std::uint64_t, kChecks> checks_{};  // by CallCheck
+  std::uint64_t unconstrained_calls_ = 0;
+  std::array<std::uint64_t, kReasons> reasons_{};  // by ReuseStop
   std::uint64_t device_tokens_ = 0, memory_tokens_ = 0, disk_tokens_ = 0, computed_tokens_ = 0;
   std::uint64_t completion_tokens_ = 0;
   Histogram ttft_;

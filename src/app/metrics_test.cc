@@ -42,6 +42,43 @@ TEST(Metrics, EveryPromptTokenIsCountedOnceByWhereItCameFrom) {
   EXPECT_THAT(text, HasSubstr("kvern_completion_tokens_total 6\n"));
 }
 
+// The engine calls the end of such a turn a stop.
+TEST(Metrics, ATurnThatCalledIsCountedOnceAsThat) {
+  Metrics metrics;
+  for (int i = 0; i < 3; ++i) metrics.request(usage(1, 0, 0, 0), FinishReason::stop);
+  metrics.request(usage(1, 0, 0, 0), FinishReason::length);
+  metrics.ended_with_calls();
+  metrics.ended_with_calls();
+  const std::string text = metrics.text({});
+  EXPECT_THAT(text, HasSubstr("{finish=\"stop\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("{finish=\"tool_calls\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("{finish=\"length\"} 1\n"));
+}
+
+TEST(Metrics, ACounterThatWasReadNeverGoesBack) {
+  Metrics metrics;
+  metrics.request(usage(1, 0, 0, 0), FinishReason::stop);
+  EXPECT_THAT(metrics.text({}), HasSubstr("{finish=\"stop\"} 1\n"));
+  metrics.ended_with_calls();
+  EXPECT_THAT(metrics.text({}), HasSubstr("{finish=\"stop\"} 1\n"));
+  metrics.request(usage(1, 0, 0, 0), FinishReason::stop);
+  EXPECT_THAT(metrics.text({}), HasSubstr("{finish=\"stop\"} 1\n")) << "and comes right with the next stop";
+  EXPECT_THAT(metrics.text({}), HasSubstr("{finish=\"tool_calls\"} 1\n"));
+}
+
+TEST(Metrics, CallsAreCountedByHowTheyWereHeldToTheirSchemas) {
+  Metrics metrics;
+  metrics.tool_call(CallCheck::exact);
+  metrics.tool_call(CallCheck::exact);
+  metrics.tool_call(CallCheck::cut);
+  metrics.unconstrained_tool_call();
+  const std::string text = metrics.text({});
+  EXPECT_THAT(text, HasSubstr("kvern_tool_calls_total{check=\"exact\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("kvern_tool_calls_total{check=\"cut\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("kvern_tool_calls_total{check=\"invalid\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("kvern_tool_calls_unconstrained_total 1\n"));
+}
+
 // Its prompt was never looked up: it says nothing about the cache.
 TEST(Metrics, ARequestThatLeftWhileItWaitedIsOnlyCounted) {
   Usage waited;

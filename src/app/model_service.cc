@@ -128,6 +128,9 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
     service->longest_piece_bytes_ = std::max(service->longest_piece_bytes_, service->vocab().piece(token).size());
   TRY(service->compiler_, constrain::Compiler::create(service->vocab()));
   service->fitter_ = constrain::SchemaFitter::create(*service->compiler_);
+  service->constraints_ = std::make_unique<chat::ConstraintWriter>(service->renderer_->dialect(), service->vocab(),
+                                                                   *service->compiler_, *service->fitter_);
+  service->call_checker_ = std::make_unique<CallChecker>(service->metrics_);
 
   service->make_cache(options, disk, address);
   schedule::SchedulerOptions scheduler;

@@ -12,12 +12,14 @@
 #include <vector>
 
 #include "api/models.h"
+#include "app/call_checker.h"
 #include "app/metrics.h"
 #include "app/options.h"
 #include "app/serve.h"
 #include "base/result.h"
 #include "cache/disk/disk_store.h"
 #include "cache/prefix_cache.h"
+#include "chat/dialect/constraint_writer.h"
 #include "chat/renderer.h"
 #include "chat/turns/turn_index.h"
 #include "constrain/schema.h"
@@ -49,7 +51,10 @@ class ModelService {
 
   const Vocab& vocab() const { return engine_->vocab(); }
   const chat::Renderer& renderer() const { return *renderer_; }
+  constrain::Compiler& compiler() const { return *compiler_; }
   constrain::SchemaFitter& fitter() const { return *fitter_; }
+  chat::ConstraintWriter& constraints() const { return *constraints_; }
+  CallChecker& call_checker() { return *call_checker_; }
   Generator& generator() const { return *scheduler_; }
   schedule::SchedulerStats stats() const { return scheduler_->stats(); }
   const engine::Info& info() const { return engine_->info(); }
@@ -88,8 +93,10 @@ class ModelService {
   std::unique_ptr<constrain::Compiler> compiler_;
   std::unique_ptr<constrain::SchemaFitter> fitter_;
   std::unique_ptr<chat::Renderer> renderer_;
+  std::unique_ptr<chat::ConstraintWriter> constraints_;
   std::vector<std::string> api_keys_;
   Metrics metrics_;
+  std::unique_ptr<CallChecker> call_checker_;
   std::unique_ptr<schedule::ReuseLog> reuse_log_;
   std::unique_ptr<cache::DiskStore> disk_;
   std::unique_ptr<chat::TurnIndex> turns_;

@@ -34,6 +34,8 @@ inline constexpr std::size_t kChoicesOfRequest = 64;  // prompts times n
 inline constexpr std::size_t kPrompts = 64;           // prompts of one /v1/completions request
 inline constexpr std::size_t kTopLogprobs = 20;
 inline constexpr std::size_t kLogitBias = 1'024;
+inline constexpr std::size_t kFormatChoices = 4'096;  // guided_choice
+inline constexpr std::size_t kEffortBytes = 64;
 
 // Templates
 inline constexpr std::size_t kTemplateBytes = 1024 * 1024;
@@ -41,15 +43,24 @@ inline constexpr std::size_t kTemplateNesting = 200;      // brackets or blocks 
 inline constexpr std::size_t kTemplateSteps = 2'000'000;  // loop rounds, macro calls and assignments of one render
 inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
 inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
+inline constexpr std::size_t kParsedToolSets = 16;  // whose JSON is kept
 
 // Queues
 inline constexpr std::size_t kPrepQueue = 256;        // requests waiting for a prep thread: then 503
 inline constexpr std::size_t kWaitingRequests = 256;  // submitted to the scheduler, not yet admitted: then 503
 inline constexpr std::size_t kStreamSteps = 256;      // tokens a client may lag behind before its sequence parks
+inline constexpr std::size_t kCallsToCheck = 256;     // finished calls waiting for their check: then not checked
 
 // Grammars
 inline constexpr std::size_t kGrammarBytes = 4 * 1024 * 1024;
-inline constexpr std::size_t kCompiledGrammars = 64;  // kept by content hash
+inline constexpr std::size_t kCompiledGrammars = 64;         // kept by content hash
+inline constexpr std::size_t kTextRuleBytes = 256 * 1024;    // of a client's Lark, GBNF, regular expression or choices
+inline constexpr std::size_t kTextRules = 2'000;             // rules of a client's grammar
+inline constexpr int kTextRepeats = 10'000;                  // of one part of it
+inline constexpr std::size_t kArgumentSchemaSteps = 20'000;  // subschemas of one tool that a grammar is written from
+inline constexpr std::size_t kArgumentNesting = 128;  // brackets in generated arguments: then the call is given up
+inline constexpr std::size_t kCheckedSchemas = 64;    // compiled for checks of finished calls, kept by content hash
+inline constexpr std::size_t kCheckedSchemaBytes = 4 * 1024 * 1024;  // of their texts
 
 // Engine
 inline constexpr std::uint32_t kSequences = 255;  // libllama's LLAMA_MAX_SEQ is 256, one is scratch

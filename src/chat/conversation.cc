@@ -10,51 +10,39 @@
 namespace kvern::chat {
 namespace {
 
-bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
+bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
-Message text_message(Role role, std::string content) {
-  Message message;
-  message.role = role;
-  message.content = std::move(content);
-  return message;
+bool is_nine(std::string_view id) {
+  constexpr std::size_t kNine = 9;
+  return id.size() == kNine && std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isalnum(c) != 0; });
 }
 
-void describe_in_system(std::vector<Message>& messages, std::string description) {
-  const auto system =
-      std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role == Role::system; });
-  if (system == messages.end()) {
-    messages.insert(messages.begin(), text_message(Role::system, std::move(description)));
-  } else {
-    if (!system->content.empty()) system->content += "\n\n";
-    system->content += description;
+// The object in a text, also when a client wrote the object's text as a JSON string once more.
+Result<Json> read_object(std::string_view text) {
+  Result<Json> parsed = parse_json(text);
+  if (parsed && parsed->is_string()) {
+    Result<Json> inner = parse_json(parsed->get_ref<const std::string&>());
+    if (inner && inner->is_object()) return inner;
   }
-}
-
-Message with_written_calls(const Message& message, const Dialect& dialect) {
-  Message result = message;
-  if (!message.content.empty()) result.content += dialect.text_separator;
-  result.content += render_calls(dialect, message.tool_calls);
-  result.tool_calls.clear();
-  return result;
-}
-
-std::string written_result(const Message& message, const Dialect& dialect) {
-  return std::string(dialect.result_begin) + message.content + std::string(dialect.result_end);
+  if (parsed && !parsed->is_object()) return fail(Code::invalid, "the arguments are no object");
+  return parsed;
 }
 
 class Writer {
  public:
-  explicit Writer(Strictness strictness) : adapted_(strictness == Strictness::adapted) {}
+  Writer(const JsonForm& form, Adaptations adaptations, const Dialect& dialect)
+      : form_(form), adaptations_(adaptations), dialect_(dialect) {}
 
   Json message(const Message& message) {
     Json json = {{"role", to_string(message.role)}, {"content", message.content}};
-    if (!message.reasoning.empty()) json["reasoning_content"] = message.reasoning;
+    if (!message.reasoning.empty())
+      for (const std::string_view name : form_.reasoning_names) json[std::string(name)] = message.reasoning;
     if (!message.tool_calls.empty()) {
       Json calls = Json::array();
       for (const ToolCall& call : message.tool_calls) calls.push_back(tool_call(call));
       json["tool_calls"] = std::move(calls);
     }
-    if (!message.tool_call_id.empty()) json["tool_call_id"] = id(message.tool_call_id);
+    if (!message.tool_call_id.empty()) json["tool_call_id"] = id_of_result(message.tool_call_id);
     if (!message.name.empty()) json["name"] = message.name;
     return json;
   }
@@ -62,55 +50,66 @@ class Writer {
  private:
   Json tool_call(const ToolCall& call) {
     Json function = {{"name", call.name}, {"arguments", arguments(call.arguments)}};
-    return {{"id", id(call.id)}, {"type", "function"}, {"function", std::move(function)}};
+    return {{"id", id_of_call(call)}, {"type", "function"}, {"function", std::move(function)}};
   }
 
   Json arguments(const std::string& text) const {
-    if (is_blank(text)) return Json::object();
-    Result<Json> parsed = parse_json(text);
-    if (parsed && parsed->is_object()) return std::move(*parsed);
-    if (adapted_) return {{"arguments", text}};
-    return text;
+    if (is_blank(text)) return form_.arguments == ArgumentForm::object ? Json(Json::object()) : Json("{}");
+    Result<Json> object = read_object(text);
+    if (!object && adaptations_.has(Adaptation::object_arguments)) object = Json{{"arguments", text}};
+    if (!object || (form_.arguments == ArgumentForm::text && parse_json(text))) return text;
+    if (form_.arguments == ArgumentForm::text) return dump_json(*object);
+    return std::move(*object);
   }
 
-  std::string id(const std::string& given) {
-    if (!adapted_) return given;
-    const auto [entry, _] = ids_.try_emplace(given, ids_.size());
+  std::string id_of_call(const ToolCall& call) {
+    const bool has_id = dialect_.id_place != IdPlace::none;
+    std::string id = has_id && !call.written_id.empty() ? call.written_id : family_id(dialect_, call, calls_);
+    ++calls_;
+    return ids_[call.id] = accepted(std::move(id));
+  }
+
+  std::string id_of_result(const std::string& given) {
+    const auto known = ids_.find(given);
+    return known != ids_.end() ? known->second : ids_[given] = accepted(given);
+  }
+
+  std::string accepted(std::string id) {
+    if (!adaptations_.has(Adaptation::nine_ids) || is_nine(id)) return id;
+    const auto [entry, _] = numbers_.try_emplace(std::move(id), numbers_.size());
     return fmt::format("call{:05}", entry->second % 100'000);
   }
 
-  const bool adapted_;
-  std::map<std::string, std::size_t> ids_;
+  const JsonForm& form_;
+  const Adaptations adaptations_;
+  const Dialect& dialect_;
+  std::size_t calls_ = 0;
+  std::map<std::string, std::string> ids_;      // the client's: the template's, of the latest call
+  std::map<std::string, std::size_t> numbers_;  // of ids that were not nine letters and digits
 };
 
 }  // namespace
 
-std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools,
-                                   const Dialect& dialect) {
-  std::vector<Message> result;
-  bool in_results = false;
-  for (const Message& message : messages) {
-    if (message.role == Role::tool) {
-      if (in_results) {
-        result.back().content += "\n" + written_result(message, dialect);
-      } else {
-        result.push_back(text_message(Role::user, written_result(message, dialect)));
-      }
-      in_results = true;
-      continue;
-    }
-    in_results = false;
-    result.push_back(message.tool_calls.empty() ? message : with_written_calls(message, dialect));
-  }
-  if (!tools.empty()) describe_in_system(result, describe_tools(dialect, tools));
-  return result;
-}
-
-Json messages_json(std::span<const Message> messages, Strictness strictness) {
-  Writer writer(strictness);
+Json messages_json(std::span<const Message> messages, const JsonForm& form, Adaptations adaptations,
+                   const Dialect& dialect) {
+  Writer writer(form, adaptations, dialect);
   Json result = Json::array();
   for (const Message& message : messages) result.push_back(writer.message(message));
   return result;
+}
+
+std::vector<Message> with_described_tools(std::vector<Message> messages, std::span<const Tool> tools,
+                                          const Dialect& dialect) {
+  if (tools.empty()) return messages;
+  if (messages.empty() || messages.front().role != Role::system) {
+    Message system;
+    system.role = Role::system;
+    messages.insert(messages.begin(), std::move(system));
+  }
+  std::string& text = messages.front().content;
+  if (!text.empty()) text += "\n\n";
+  text += describe_tools(dialect, tools);
+  return messages;
 }
 
 Json tools_json(std::span<const Tool> tools) {
@@ -120,7 +119,9 @@ Json tools_json(std::span<const Tool> tools) {
     Json function = {{"name", tool.name}};
     if (!tool.description.empty()) function["description"] = tool.description;
     Result<Json> parameters = parse_json(tool.parameters);
-    function["parameters"] = parameters ? std::move(*parameters) : Json::object();
+    const bool given = parameters && parameters->is_object() && !parameters->empty();
+    // None are an object without properties: templates go through those.
+    function["parameters"] = given ? std::move(*parameters) : Json{{"type", "object"}, {"properties", Json::object()}};
     result.push_back({{"type", "function"}, {"function", std::move(function)}});
   }
   return result;

@@ -5,28 +5,34 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "chat/adaptations.h"
 #include "chat/dialect/dialect.h"
 #include "core/chat_request.h"
 
 namespace kvern::chat {
 
-// Messages a template without tools understands: tools described in the first system message,
-// calls as the text a model of this dialect writes, results as a user's turn.
-std::vector<Message> without_tools(std::span<const Message> messages, std::span<const Tool> tools,
-                                   const Dialect& dialect);
+// How a template wants `arguments`: transformers gives an object; some templates write a text as it is
+// and an object wrongly.
+enum class ArgumentForm { object, text };
 
-enum class Strictness {
-  as_sent,
-  // For templates that refuse what clients send: arguments that are no object become one, and call
-  // ids become nine letters and digits (Mistral's rule), equal ids staying equal.
-  adapted
+struct JsonForm {
+  ArgumentForm arguments = ArgumentForm::object;
+  std::vector<std::string_view> reasoning_names = {"reasoning_content"};  // fields it goes into
 };
 
-Json messages_json(std::span<const Message> messages, Strictness strictness);
+// Calls have the ids of their family where it writes ids. Of the adaptations only object_arguments and
+// nine_ids count here.
+Json messages_json(std::span<const Message> messages, const JsonForm& form, Adaptations adaptations,
+                   const Dialect& dialect);
+
+// The tools in text, in the first system message: for templates that do not know them.
+std::vector<Message> with_described_tools(std::vector<Message> messages, std::span<const Tool> tools,
+                                          const Dialect& dialect);
 
 // OpenAI's form; null when there are none, as transformers passes it.
 Json tools_json(std::span<const Tool> tools);

@@ -12,10 +12,13 @@
 #include "chat/control_names.h"
 #include "chat/conversation.h"
 #include "chat/default_template.h"
+#include "chat/dialect_probe.h"
 #include "chat/prompt_walk.h"
 #include "chat/rendered_text.h"
 #include "chat/segments.h"
 #include "chat/template/jinja_template.h"
+#include "chat/template_traits.h"
+#include "chat/template_writer.h"
 #include "chat/transport_headers.h"
 #include "chat/turns/same_meaning.h"
 
@@ -30,13 +33,16 @@ std::string joined(const Parts& parts) {
   return text;
 }
 
-Result<Chosen> choose(const RendererOptions& options) {
-  Chosen chosen = choose_dialect(options.template_source);
+Result<Chosen> choose(const RendererOptions& options, const TemplateTraits& traits,
+                      const std::vector<CallProbe>& probes) {
+  Chosen chosen = choose_dialect(options.template_source, traits.rendered, probes);
+  // A template that does not show them would lose them: they are described in text instead.
+  chosen.knows_tools = chosen.knows_tools && traits.knows_tools;
   if (options.dialect.empty()) return chosen;
   const Dialect* named = find_dialect(options.dialect);
   if (named == nullptr) {
     std::string known;
-    for (const Dialect& dialect : all_dialects()) known += (known.empty() ? "" : ", ") + std::string(dialect.name);
+    for (const Dialect* dialect : all_dialects()) known += (known.empty() ? "" : ", ") + std::string(dialect->name);
     return fail(Code::invalid, fmt::format("there is no dialect '{}'; known are {}", options.dialect, known),
                 "--dialect");
   }
@@ -46,10 +52,8 @@ Result<Chosen> choose(const RendererOptions& options) {
   return chosen;
 }
 
-bool uses_tools(const ChatRequest& request) {
-  return !request.tools.empty() || std::any_of(request.messages.begin(), request.messages.end(), [](const Message& m) {
-    return m.role == Role::tool || !m.tool_calls.empty();
-  });
+Json constants_of(const Vocab& vocab) {
+  return {{"bos_token", std::string(vocab.bos_text())}, {"eos_token", std::string(vocab.eos_text())}};
 }
 
 // Where the first message after the head begins, or the text's end. A part of the head that happens
@@ -67,13 +71,13 @@ std::size_t first_turn(const RenderedText& rendered, const std::vector<Message>&
 
 class TemplateRenderer final : public Renderer {
  public:
-  TemplateRenderer(const Vocab& vocab, Chosen chosen, std::unique_ptr<JinjaTemplate> jinja, bool keep_headers)
+  TemplateRenderer(const Vocab& vocab, Chosen chosen, const TemplateTraits& traits,
+                   std::unique_ptr<JinjaTemplate> jinja, bool keep_headers)
       : vocab_(vocab),
-        chosen_(chosen),
-        template_(std::move(jinja)),
+        chosen_(std::move(chosen)),
         keep_headers_(keep_headers),
-        control_names_(vocab, marker_tokens(*chosen.dialect, vocab)) {
-    constants_ = {{"bos_token", std::string(vocab.bos_text())}, {"eos_token", std::string(vocab.eos_text())}};
+        control_names_(vocab, marker_tokens(*chosen_.dialect, vocab)),
+        writer_(std::move(jinja), constants_of(vocab), traits, chosen_) {
     header_ = generation_header();
     vocab.tokenize(header_, SpecialTokens::as_tokens, header_tokens_);
   }
@@ -83,22 +87,24 @@ class TemplateRenderer final : public Renderer {
   Result<RenderedChat> render(const ChatRequest& request, const Recalled* recalled) const override {
     RenderedChat chat;
     const std::vector<Message> said = said_to_model(request, recalled, chat.dropped_transport_header);
-    const std::vector<Message> messages = prepared(request, said);
-    TRY(const Parts parts, render_parts(request, messages));
-    const RenderedText rendered(parts);
+    TRY(Json variables, extra_variables(request.template_kwargs));
+    TRY(const TemplateWriter::Written written, writer_.write(said, request.tools, std::move(variables)));
+    const RenderedText rendered(written.parts);
     const WalkContext context{vocab_, chosen_, control_names_, header_};
     PromptWalk walk(context, rendered, request.tools);
     if (recalled != nullptr) replay(walk, *recalled, chat);
     walk.finish();
     chat.mark = walk.mark();
     chat.in_reasoning = opens_reasoning(rendered);
-    fill(chat.prompt, rendered, walk, first_turn(rendered, messages), said, request.tools);
+    fill(chat.prompt, rendered, walk, first_turn(rendered, written.messages), said, request.tools);
     return chat;
   }
 
   Result<std::string> render_text(const ChatRequest& request) const override {
     bool dropped = false;
-    return render_parts(request, prepared(request, said_to_model(request, nullptr, dropped))).map(joined);
+    TRY(Json variables, extra_variables(request.template_kwargs));
+    const std::vector<Message> said = said_to_model(request, nullptr, dropped);
+    return writer_.write(said, request.tools, std::move(variables)).map([](const auto& w) { return joined(w.parts); });
   }
 
  private:
@@ -116,11 +122,6 @@ class TemplateRenderer final : public Renderer {
     return messages;
   }
 
-  std::vector<Message> prepared(const ChatRequest& request, const std::vector<Message>& messages) const {
-    if (chosen_.knows_tools || !uses_tools(request)) return messages;
-    return without_tools(messages, request.tools, *chosen_.dialect);
-  }
-
   static void replay(PromptWalk& walk, const Recalled& recalled, RenderedChat& chat) {
     for (std::size_t i = 0; i < recalled.turns.size(); ++i) {
       if (!recalled.turns[i]) continue;
@@ -130,23 +131,6 @@ class TemplateRenderer final : public Renderer {
         for (const TurnPtr& other : recalled.others[i]) replayed = replayed || walk.replay(i, *other);
       chat.turns_replayed += replayed ? 1 : 0;
     }
-  }
-
-  // A template that refuses the request as sent is tried once more with what it may have refused
-  // adapted; its first words are the ones worth reading.
-  Result<Parts> render_parts(const ChatRequest& request, const std::vector<Message>& messages) const {
-    TRY(Json variables, extra_variables(request.template_kwargs));
-    variables["tools"] = chosen_.knows_tools ? tools_json(request.tools) : Json(nullptr);
-    variables["messages"] = messages_json(messages, Strictness::as_sent);
-    Result<Parts> parts = template_->render(variables, constants_);
-    if (parts || parts.error().code != Code::invalid) return parts;
-    if (uses_tools(request)) {
-      variables["messages"] = messages_json(messages, Strictness::adapted);
-      Result<Parts> adapted = template_->render(variables, constants_);
-      if (adapted) return adapted;
-    }
-    parts.error().field = "messages";
-    return parts;
   }
 
   void fill(Prompt& prompt, const RenderedText& rendered, const PromptWalk& walk, std::size_t first,
@@ -179,14 +163,14 @@ class TemplateRenderer final : public Renderer {
   std::string generation_header() const {
     Message greeting;
     greeting.content = "Hello";
-    Json variables = {{"messages", messages_json(std::span(&greeting, 1), Strictness::as_sent)}, {"tools", nullptr}};
-    variables["add_generation_prompt"] = false;
-    const Result<Parts> plain = template_->render(variables, constants_);
-    variables["add_generation_prompt"] = true;
-    const Result<Parts> asking = template_->render(variables, constants_);
+    const auto write = [&](bool asking) {
+      return writer_.write(std::span(&greeting, 1), {}, {{"add_generation_prompt", asking}});
+    };
+    const auto plain = write(false);
+    const auto asking = write(true);
     if (!plain || !asking) return {};
-    const std::string without = joined(*plain);
-    const std::string with = joined(*asking);
+    const std::string without = joined(plain->parts);
+    const std::string with = joined(asking->parts);
     return with.starts_with(without) ? with.substr(without.size()) : std::string();
   }
 
@@ -198,10 +182,9 @@ class TemplateRenderer final : public Renderer {
 
   const Vocab& vocab_;
   const Chosen chosen_;
-  const std::unique_ptr<JinjaTemplate> template_;
   const bool keep_headers_;
   const ControlNames control_names_;
-  Json constants_;
+  const TemplateWriter writer_;
   std::string header_;  // and its tokens
   std::vector<TokenId> header_tokens_;
 };
@@ -210,10 +193,13 @@ class TemplateRenderer final : public Renderer {
 
 Result<std::unique_ptr<Renderer>> Renderer::create(const Vocab& vocab, RendererOptions options) {
   if (options.template_source.empty()) options.template_source = kChatMl;
-  TRY(const Chosen chosen, choose(options));
   Result<std::unique_ptr<JinjaTemplate>> parsed = JinjaTemplate::parse(options.template_source);
   if (!parsed) return fail(parsed.error().code, parsed.error().message, "--chat-template");
-  return std::make_unique<TemplateRenderer>(vocab, chosen, std::move(*parsed), options.keep_transport_headers);
+  const Json constants = constants_of(vocab);
+  const TemplateTraits traits = traits_of(**parsed, constants);
+  TRY(Chosen chosen, choose(options, traits, probe_renders(**parsed, constants)));
+  return std::make_unique<TemplateRenderer>(vocab, std::move(chosen), traits, std::move(*parsed),
+                                            options.keep_transport_headers);
 }
 
 }  // namespace kvern::chat

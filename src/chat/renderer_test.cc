@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -11,61 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "chat/test_byte_vocab.h"
+
 namespace kvern::chat {
 namespace {
-
-// One token a byte, and the control tokens below.
-class ByteVocab final : public Vocab {
- public:
-  std::int32_t size() const override { return kBytes + static_cast<std::int32_t>(kControl.size()); }
-
-  void tokenize(std::string_view text, SpecialTokens special, std::vector<TokenId>& out) const override {
-    while (!text.empty()) {
-      const TokenId control = special == SpecialTokens::as_tokens ? control_at(text) : -1;
-      out.push_back(control >= 0 ? control : static_cast<unsigned char>(text.front()));
-      text.remove_prefix(piece(out.back()).size());
-    }
-  }
-
-  std::string_view piece(TokenId token) const override {
-    if (is_control(token)) return kControl[static_cast<std::size_t>(token - kBytes)];
-    return std::string_view(bytes_).substr(static_cast<std::size_t>(token), 1);
-  }
-
-  bool is_control(TokenId token) const override { return token >= kBytes && token < size(); }
-  bool ends_generation(TokenId token) const override { return token == find("<|im_end|>"); }
-  TokenId find(std::string_view text) const override {
-    const TokenId control = control_at(text);
-    return control >= 0 && piece(control) == text ? control : -1;
-  }
-  std::string_view bos_text() const override { return "<s>"; }
-  std::string_view eos_text() const override { return "<|im_end|>"; }
-  TokenId required_bos() const override { return needs_bos ? find("<s>") : -1; }
-
-  std::string text(const std::vector<TokenId>& tokens, std::size_t from = 0) const {
-    std::string result;
-    for (std::size_t i = from; i < tokens.size(); ++i) result += piece(tokens[i]);
-    return result;
-  }
-
-  bool needs_bos = false;
-
- private:
-  static constexpr TokenId kBytes = 256;
-  static constexpr std::array<std::string_view, 3> kControl = {"<|im_start|>", "<|im_end|>", "<s>"};
-
-  static TokenId control_at(std::string_view text) {
-    for (std::size_t i = 0; i < kControl.size(); ++i)
-      if (text.starts_with(kControl[i])) return kBytes + static_cast<TokenId>(i);
-    return -1;
-  }
-
-  const std::string bytes_ = [] {
-    std::string bytes;
-    for (int byte = 0; byte < kBytes; ++byte) bytes += static_cast<char>(byte);
-    return bytes;
-  }();
-};
 
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -209,16 +157,24 @@ TEST_F(RendererTest, WhatAStrictTemplateRefusesIsAdapted) {
   const auto made = renderer(own_template("strict.jinja"), "qwen3-coder");
   ASSERT_TRUE(made->dialect().knows_tools);
   const Message turn = calling("", {call("not json", "toolu_0123456789"), call(R"(["a"])", "other")});
-  EXPECT_EQ(text(*made, request({turn, result_of("toolu_0123456789", "A")}, {read_file()})),
-            "<s>[assistant]<tool_call><function=read_file><parameter=arguments>not json</tool_call>call00000"
-            "<tool_call><function=read_file><parameter=arguments>[\"a\"]</tool_call>call00001[tool]A");
+  EXPECT_EQ(
+      text(*made, request({turn, result_of("toolu_0123456789", "A")}, {read_file()})),
+      "<s>[tool read_file][assistant]<tool_call><function=read_file><parameter=arguments>not json</tool_call>call00000"
+      "<tool_call><function=read_file><parameter=arguments>[\"a\"]</tool_call>call00001[tool]A");
 }
 
+TEST_F(RendererTest, ASystemTextThatATemplateRefusesGoesToTheUsersTurn) {
+  const auto made = renderer(own_template("strict.jinja"));
+  EXPECT_EQ(text(*made, request({message(Role::system, "Be brief."), message(Role::user, "Hi")})),
+            "<s>[user]Be brief.\n\nHi");
+}
+
+// What nothing helps against is refused in the template's own words.
 TEST_F(RendererTest, WhatATemplateRaisesIsTheRequestsError) {
-  const auto refused = renderer(own_template("strict.jinja"))->render(request({message(Role::system, "x")}));
+  const auto refused = renderer("{{ raise_exception('Not today') }}")->render(request({message(Role::user, "x")}));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::invalid);
-  EXPECT_EQ(refused.error().message, "System role not supported");
+  EXPECT_EQ(refused.error().message, "Not today");
   EXPECT_EQ(refused.error().field, "messages");
 }
 

@@ -31,7 +31,7 @@ Message calling(std::string content, std::string arguments) {
 class Segments : public ::testing::Test {
  protected:
   std::unique_ptr<Renderer> renderer(const TemplateKind& kind, bool keep_headers = false) {
-    const Dialect& dialect = all_dialects()[0];
+    const Dialect& dialect = *find_dialect("hermes");
     auto created =
         Renderer::create(vocab_, {testing::template_of(dialect, kind), std::string(dialect.name), keep_headers});
     EXPECT_TRUE(created) << created.error().message;

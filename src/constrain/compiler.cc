@@ -37,7 +37,9 @@ Result<std::unique_ptr<Compiler>> Compiler::create(const Vocab& vocab) {
 }
 
 GrammarCompiler::GrammarCompiler(std::shared_ptr<const Tokenizer> tokenizer)
-    : tokenizer_(std::move(tokenizer)), grammars_(limits::kCompiledGrammars, kCompiledBytes) {}
+    : tokenizer_(std::move(tokenizer)),
+      grammars_(limits::kCompiledGrammars, kCompiledBytes),
+      expressions_(limits::kCompiledGrammars, kCompiledBytes) {}
 
 Result<std::shared_ptr<const Compiled>> GrammarCompiler::compile(const std::string& lark) {
   TRY_OK(check_text(lark));
@@ -78,6 +80,25 @@ Status GrammarCompiler::try_compile(const std::string& lark) const {
   TRY_OK(check_text(lark));
   TRY(const MatcherHandle matcher, make_prototype(*tokenizer_, lark));
   return try_first_tokens(*tokenizer_, matcher.get());
+}
+
+std::optional<std::string> GrammarCompiler::known_expression(const Hash128& key) {
+  const std::lock_guard lock(mutex_);
+  const std::string* known = expressions_.find(key);
+  return known ? std::optional(*known) : std::nullopt;
+}
+
+void GrammarCompiler::remember_expression(const Hash128& key, std::string expression) {
+  const std::lock_guard lock(mutex_);
+  const std::size_t bytes = expression.size();
+  expressions_.put(key, std::move(expression), bytes);
+}
+
+bool GrammarCompiler::takes_schema(const std::string& json) const {
+  if (!check_text(json)) return false;
+  const LlgConstraintInit init = constraint_init(*tokenizer_);
+  std::vector<char> message(kWarningBytes);
+  return llg_validate_grammar(&init, "json", json.c_str(), message.data(), message.size()) == 0;
 }
 
 Result<std::string> GrammarCompiler::warnings(const std::string& lark) const {

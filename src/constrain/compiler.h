@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "constrain/constraint.h"
@@ -24,8 +25,16 @@ class GrammarCompiler final : public Compiler {
   // have a deep stack.
   Status try_compile(const std::string& lark) const;
 
+  // Whether llguidance takes a schema as it is, without a warning. Says nothing about what only shows when
+  // tokens are drawn: an automaton that is too large, a value that would have to be infinite.
+  bool takes_schema(const std::string& json) const;
+
   // What llguidance leaves out of a grammar it accepts, one warning a line; the same stack.
   Result<std::string> warnings(const std::string& lark) const;
+
+  // What text_expression() made, by the content it was made of.
+  std::optional<std::string> known_expression(const Hash128& key);
+  void remember_expression(const Hash128& key, std::string expression);
 
  private:
   using Outcome = Result<std::shared_ptr<const Compiled>>;
@@ -36,6 +45,7 @@ class GrammarCompiler final : public Compiler {
   std::atomic<std::size_t> compiled_count_ = 0;
   std::mutex mutex_;
   Lru<std::shared_future<Outcome>> grammars_;
+  Lru<std::string> expressions_;
 };
 
 }  // namespace kvern::constrain

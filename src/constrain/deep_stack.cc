@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kStackBytes = 128 * 1024 * 1024;
 
+thread_local bool is_deep = false;  // this thread is one of those started here
+
 struct Job {
   const std::function<Status()>& work;
   Status status;
@@ -17,6 +19,7 @@ struct Job {
 
 void* run(void* argument) {
   auto& job = *static_cast<Job*>(argument);
+  is_deep = true;
   try {
     job.status = job.work();
   } catch (const std::exception& e) {
@@ -29,6 +32,10 @@ void* run(void* argument) {
 
 Status on_deep_stack(const std::function<Status()>& work) {
   Job job{work, {}};
+  if (is_deep) {
+    run(&job);
+    return job.status;
+  }
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return fail(Code::failed, "cannot prepare a thread");
   pthread_t thread;

@@ -11,8 +11,8 @@
 
 namespace kvern::constrain {
 
-// Waits for work and returns its status. An exception becomes Code::failed, and so does a system
-// without another thread to give.
+// Waits for work and returns its status; on a thread that is deep already it runs at once. An exception
+// becomes Code::failed, and so does a system without another thread to give.
 Status on_deep_stack(const std::function<Status()>& work);
 
 }  // namespace kvern::constrain

@@ -60,8 +60,14 @@ class GrammarMatcher final : public Matcher {
   std::vector<TokenId> forced() override {
     std::array<std::uint32_t, kForcedTokens> ids = {};
     const std::int32_t count = finished() ? 0 : llg_matcher_compute_ff_tokens(handle_.get(), ids.data(), ids.size());
-    if (count < 0) remember_error();
-    return {ids.begin(), ids.begin() + std::max(count, 0)};
+    if (count <= 0) {
+      if (count < 0) remember_error();
+      return {};
+    }
+    // Where the text before ends within a token, llguidance may spell it anew; only what follows is taken.
+    const std::int32_t valid = llg_matcher_validate_tokens(handle_.get(), ids.data(), static_cast<std::size_t>(count));
+    if (valid < 0) remember_error();
+    return {ids.begin(), ids.begin() + std::max(valid, 0)};
   }
 
  private:

@@ -15,6 +15,9 @@ namespace kvern::constrain {
 struct JsonStyle {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
+  // A regular expression for whitespace between JSON tokens; then the separators are "," and ":" with
+  // that around them. Empty: none but what the separators hold.
+  std::string whitespace = {};
 };
 
 // A schema as it goes into a grammar: `%json <text>`.
@@ -25,7 +28,8 @@ struct FittedSchema {
 
 // Fits a schema. Strict first; what llguidance cannot express is relaxed (lenient), and a schema it
 // cannot compile at all becomes "any JSON object". Code::invalid when it is no JSON Schema (not
-// JSON, not an object or boolean, or refused by the schema compiler). Results are kept by content hash.
+// JSON, not an object or boolean, or refused by the schema compiler), or style.whitespace matches more than
+// white space. Results are kept by content hash.
 // The compiler comes from Compiler::create and must outlive the fitter. Thread: any.
 class SchemaFitter {
  public:

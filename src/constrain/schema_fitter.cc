@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -9,9 +11,11 @@
 #include "constrain/compiler.h"
 #include "constrain/deep_stack.h"
 #include "constrain/lru.h"
+#include "constrain/regex_rewrite.h"
 #include "constrain/schema.h"
 #include "constrain/schema_document.h"
 #include "constrain/schema_repair.h"
+#include "constrain/schema_rewrite.h"
 
 namespace kvern::constrain {
 namespace {
@@ -19,6 +23,7 @@ namespace {
 constexpr std::size_t kFittedSchemas = 2 * limits::kTools;
 constexpr std::size_t kFittedBytes = 32 * limits::kToolSchemaBytes;
 constexpr std::size_t kRelaxedLines = 64;
+constexpr std::size_t kPlainSchemas = 200;  // objects of one document
 
 enum class Mode { strict, one_of_as_any_of, lenient };
 
@@ -36,25 +41,58 @@ std::string regex_literal(std::string_view text) {
 std::string with_options(Json schema, const JsonStyle& style, Mode mode) {
   if (schema.is_boolean() && schema.get<bool>()) schema = Json::object();
   if (!schema.is_object()) return dump_json(schema);
+  const bool spaced = style.whitespace.empty();  // else white space comes from its own pattern, between any two tokens
   Json options = {{"whitespace_flexible", false},
-                  {"item_separator", regex_literal(style.item_separator)},
-                  {"key_separator", regex_literal(style.key_separator)},
+                  {"item_separator", spaced ? regex_literal(style.item_separator) : ","},
+                  {"key_separator", spaced ? regex_literal(style.key_separator) : ":"},
                   {"json_allow_general_unicode_escapes", true}};
+  if (!style.whitespace.empty()) options["whitespace_pattern"] = style.whitespace;
   if (mode == Mode::one_of_as_any_of) options["coerce_one_of"] = true;
   if (mode == Mode::lenient) options["lenient"] = true;
   schema["x-guidance"] = std::move(options);
   return dump_json(schema);
 }
 
+// Of these alone nothing too large or infinite can be made, so it is enough that llguidance takes them: ten
+// times cheaper than drawing tokens, and what most tools are. Their values are of the right kind where
+// llguidance itself does not look.
+bool is_plain(Json& schema) {
+  static constexpr std::array<std::string_view, 13> kPlain = {"type",    "properties",  "additionalProperties",
+                                                              "items",   "enum",        "const",
+                                                              "anyOf",   "description", "title",
+                                                              "default", "minimum",     "maximum",
+                                                              "required"};
+  bool plain = schema.is_object();
+  std::size_t schemas = 0;
+  visit_schemas(schema, [&](const std::string&, Json& at) {
+    plain = plain && ++schemas <= kPlainSchemas;
+    for (const auto& item : at.items()) {
+      const std::string& keyword = item.key();
+      const Json& value = item.value();
+      plain = plain && std::find(kPlain.begin(), kPlain.end(), keyword) != kPlain.end();
+      if (keyword == "items" || keyword == "additionalProperties") plain = plain && !value.is_array();
+      if (keyword == "description" || keyword == "title") plain = plain && value.is_string();
+      if (keyword != "required") continue;
+      plain = plain && value.is_array();
+      for (const auto& name : value.items()) plain = plain && name.value().is_string();
+    }
+  });
+  return plain;
+}
+
 // From exact to "any object", one concession at a time.
 class Fitting {
  public:
-  Fitting(const GrammarCompiler& compiler, const JsonStyle& style, Json schema)
-      : compiler_(compiler), style_(style), schema_(std::move(schema)), repair_(compiler) {
-    tidy(schema_);
+  Fitting(const GrammarCompiler& compiler, const JsonStyle& style, Json schema, std::vector<std::string> relaxed)
+      : compiler_(compiler),
+        style_(style),
+        schema_(std::move(schema)),
+        relaxed_(std::move(relaxed)),
+        repair_(compiler) {
     repair_.drop_costly_multiples(schema_);
   }
 
+  // An error when not even the last concession before "any object" was enough.
   Result<FittedSchema> run() {
     Status status = attempt(Mode::strict);
     if (status) return done(Mode::strict);
@@ -64,7 +102,14 @@ class Fitting {
       status = attempt(Mode::lenient);
       if (status) return done(Mode::lenient);
     } while (repair_.apply(status.error().message, schema_));
-    return any_object(status.error().message);
+    return tl::unexpected(std::move(status).error());
+  }
+
+  Result<FittedSchema> any_object(const std::string& reason) {
+    schema_ = Json{{"type", "object"}};
+    TRY_OK(attempt(Mode::strict));
+    return FittedSchema{with_options(schema_, style_, Mode::strict),
+                        {"/: everything, any JSON object is taken: " + reason}};
   }
 
  private:
@@ -73,7 +118,8 @@ class Fitting {
   Status attempt(Mode mode) { return compiler_.try_compile(lark(mode)); }
 
   FittedSchema done(Mode mode) {
-    std::vector<std::string> relaxed = repair_.removed();
+    std::vector<std::string> relaxed = relaxed_;
+    relaxed.insert(relaxed.end(), repair_.removed().begin(), repair_.removed().end());
     const auto warnings = mode == Mode::strict ? Result<std::string>() : compiler_.warnings(lark(mode));
     if (warnings)
       for (std::string& line : locate(schema_, *warnings)) relaxed.push_back(std::move(line));
@@ -85,18 +131,37 @@ class Fitting {
     return {with_options(schema_, style_, mode), std::move(relaxed)};
   }
 
-  Result<FittedSchema> any_object(const std::string& reason) {
-    schema_ = Json{{"type", "object"}};
-    TRY_OK(attempt(Mode::strict));
-    return FittedSchema{with_options(schema_, style_, Mode::strict),
-                        {"/: everything, any JSON object is taken: " + reason}};
-  }
-
   const GrammarCompiler& compiler_;
   const JsonStyle& style_;
   Json schema_;
+  std::vector<std::string> relaxed_;
   Repair repair_;
 };
+
+// What the rewriting made may be too large where the client's own words were not.
+Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonStyle& style, Json document) {
+  tidy(document);
+  std::vector<std::string> relaxed;
+  Json rewritten = document;
+  rewrite_schema(rewritten, relaxed);
+  const bool changed = rewritten != document;
+  Fitting fitting(compiler, style, std::move(rewritten), std::move(relaxed));
+  auto fitted = fitting.run();
+  if (fitted) return fitted;
+  if (changed)
+    if (auto as_it_was = Fitting(compiler, style, std::move(document), {}).run()) return as_it_was;
+  return fitting.any_object(fitted.error().message);
+}
+
+Result<FittedSchema> fit_text(const GrammarCompiler& compiler, const JsonStyle& style, std::string_view schema) {
+  TRY(Json document, read_schema(schema));
+  if (is_plain(document)) {
+    std::string json = with_options(document, style, Mode::strict);
+    if (compiler.takes_schema(json)) return FittedSchema{std::move(json), {}};
+  }
+  TRY_OK(SchemaCheck::compile(schema));
+  return fit_document(compiler, style, std::move(document));
+}
 
 class Fitter final : public SchemaFitter {
  public:
@@ -108,11 +173,13 @@ class Fitter final : public SchemaFitter {
       const std::lock_guard lock(mutex_);
       if (const FittedSchema* known = fitted_.find(key)) return *known;
     }
-    TRY_OK(SchemaCheck::compile(schema));
+    JsonStyle safe_style = style;
+    if (!style.whitespace.empty()) {
+      TRY(safe_style.whitespace, rewritten_regex(style.whitespace, RegexSyntax::rust, RegexText::blank));
+    }
     FittedSchema fitted;
     TRY_OK(on_deep_stack([&]() -> Status {
-      TRY(Json document, read_schema(schema));
-      TRY(fitted, Fitting(compiler_, style, std::move(document)).run());
+      TRY(fitted, fit_text(compiler_, safe_style, schema));
       return {};
     }));
     const std::lock_guard lock(mutex_);
@@ -122,8 +189,9 @@ class Fitter final : public SchemaFitter {
 
  private:
   static Hash128 key_of(std::string_view schema, const JsonStyle& style) {
-    return xxh3_128(fmt::format("{}:{}{}:{}{}", style.item_separator.size(), style.item_separator,
-                                style.key_separator.size(), style.key_separator, schema));
+    return xxh3_128(fmt::format("{}:{}{}:{}{}:{}{}", style.item_separator.size(), style.item_separator,
+                                style.key_separator.size(), style.key_separator, style.whitespace.size(),
+                                style.whitespace, schema));
   }
 
   const GrammarCompiler& compiler_;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "constrain/schema_document.h"
+#include "constrain/schema_logic.h"
 
 namespace kvern::constrain {
 namespace {
@@ -29,14 +30,6 @@ constexpr std::array<Remedy, 3> kRemedies = {{
 }};
 constexpr std::size_t kPatterns = kRemedies.size();  // two kinds of trouble need more than a table
 constexpr std::size_t kSiblings = kRemedies.size() + 1;
-
-// Beside a `$ref` these say nothing about the value.
-constexpr std::array<std::string_view, 9> kAnnotations = {"$ref",     "$defs",   "definitions", "title",  "description",
-                                                          "$comment", "default", "examples",    "$schema"};
-
-bool is_annotation(std::string_view keyword) {
-  return std::find(kAnnotations.begin(), kAnnotations.end(), keyword) != kAnnotations.end();
-}
 
 bool says_nothing(const Json& subschema) {
   return subschema.is_object() ? subschema.empty() : subschema.is_boolean() && subschema.get<bool>();
@@ -217,7 +210,7 @@ bool Repair::remove_reference_siblings(Json& schema) {
     if (!at.contains("$ref") || path.empty()) return;
     std::vector<std::string> extra;
     for (const auto& item : at.items())
-      if (!is_annotation(item.key())) extra.push_back(item.key());
+      if (item.key() != "$ref" && !is_annotation(item.key())) extra.push_back(item.key());
     for (const std::string& keyword : extra) {
       at.erase(keyword);
       removed_.push_back(fmt::format("{}: {} beside $ref", path, keyword));

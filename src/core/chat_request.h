@@ -12,11 +12,24 @@
 
 namespace kvern {
 
-enum class FormatKind { text, json_object, json_schema };
+enum class FormatKind { text, json_object, json_schema, choice, grammar };
 
 struct ResponseFormat {
   FormatKind kind = FormatKind::text;
-  std::string schema;  // with json_schema: the schema's JSON text
+  std::string schema = {};                // with json_schema: the schema's JSON text
+  std::vector<std::string> choices = {};  // with choice: the answer is one of these, exactly
+  TextRule rule = {};                     // with grammar; never `any`
+  // With json_*: a regular expression for the whitespace between JSON tokens. Empty: the model's own
+  // spacing, ", " and ": ".
+  std::string whitespace = {};
+  std::string field = {};  // where the client wrote it, for errors about it; empty with text
+};
+
+// How long the model may reason before it must answer or call.
+struct Reasoning {
+  // 0: it is asked not to, and a block it opens is closed at once. Unset: no limit of its own.
+  std::optional<std::int32_t> tokens_max;
+  std::string effort;  // as sent ("low", "high", ...), for templates that know it; may be empty
 };
 
 struct ChatRequest {
@@ -26,6 +39,7 @@ struct ChatRequest {
   ToolChoice tool_choice;
   bool parallel_tool_calls = true;
   ResponseFormat format;
+  Reasoning reasoning;
   SamplingParams sampling;
   std::optional<std::int32_t> tokens_max;  // unset: up to the end of the context
   std::vector<std::string> stops;

@@ -37,6 +37,7 @@ struct CallArgsEvent {
 
 struct CallEndEvent {
   std::int32_t index = 0;
+  std::string written_id = {};  // ToolCall::written_id
   bool operator==(const CallEndEvent&) const = default;
 };
 

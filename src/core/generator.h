@@ -23,6 +23,17 @@
 
 namespace kvern {
 
+// Ends a reasoning block that grows too long: the tokens of `close` are put in as if the model had
+// drawn them, and it goes on from there. A character begun by then ends first (three tokens at most);
+// where the grammar refuses the close, the block goes on. Only the turn's first block is limited.
+struct ReasoningLimit {
+  std::int32_t tokens_max = -1;  // within the block, its markers aside; -1: none, the rest is unused
+  bool open = false;             // the prompt opened the block
+  std::string begin;             // opens a block at the turn's start, whitespace before it aside
+  std::string end;               // closes it
+  std::vector<TokenId> close;    // holds what `end` says, and the whitespace that belongs behind it
+};
+
 struct GenerateRequest {
   std::string id;  // for the log line
   Prompt prompt;   // not empty
@@ -30,19 +41,22 @@ struct GenerateRequest {
   SamplingParams sampling;
   std::optional<std::int32_t> tokens_max;
   std::vector<std::string> stops;  // text that ends the turn and is not part of it
-  std::vector<TokenId> markers;    // control tokens whose names belong in the text (a dialect's markers)
+  ReasoningLimit reasoning;
+  std::vector<TokenId> markers;  // control tokens whose names belong in the text (a dialect's markers)
   std::string session;
   std::string cache_salt;  // requests share what was computed only with those of equal salt
 };
 
-// One generated token. text holds whole UTF-8 sequences and may be empty (a control token, or
-// bytes held back because they may still become a character or a stop string).
+// One generated token, drawn or known without a draw. text holds whole UTF-8 sequences and may be empty
+// (a control token, or bytes held back because they may still become a character or a stop string).
 struct Step {
   TokenId token = 0;
   std::string text;
   std::optional<StepLogprobs> logprobs;
 };
 
+// A constraint that cannot go on (its step budget is used up) ends the turn: as `length` when a token
+// was given, which says "cut short" and keeps the text; as `failed` before the first.
 struct Ending {
   FinishReason reason = FinishReason::stop;
   std::string stop;  // the stop string that ended it, if one did
@@ -92,7 +106,8 @@ class Generator {
   virtual ~Generator() = default;
 
   // Thread: any. Code::busy when too many requests wait, Code::too_long when the prompt leaves no
-  // room for a token; the stream is then never used. Otherwise it ends exactly once, whatever happens.
+  // room for a token; the stream is then never used. Otherwise it ends exactly once, whatever happens;
+  // a constraint that does not compile ends it as `failed`. Returns when the constraint is compiled.
   virtual Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) = 0;
 };
 

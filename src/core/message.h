@@ -22,6 +22,9 @@ struct ToolCall {
   std::string id;
   std::string name;
   std::string arguments;  // as the client or the model wrote it; need not be valid JSON
+  // The id in the model's own text, where its family writes ids there; empty when it does not, or when
+  // the call did not come from here. What clients see is `id`.
+  std::string written_id = {};
 };
 
 // A string and one text block are the same message: blocks are joined into content.

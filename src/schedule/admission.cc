@@ -18,7 +18,8 @@ constexpr std::int32_t kLossesMax = 3;
 }  // namespace
 
 // Oldest first. Who waits for a shared prefix lets others pass; who waits for cells does not, or a
-// long prompt would starve. Parked sequences do not count: a slow reader holds cells, not a place.
+// long prompt would starve. Parked sequences do not count: a slow reader, or who waits for a grammar,
+// holds cells, not a place.
 void Scheduler::admit() {
   if (crowded_ && !running_.empty()) return;
   crowded_ = false;
@@ -50,12 +51,12 @@ bool Scheduler::must_wait_for_prefix(Sequence& waiting) {
   // As long as nothing changed for it, a crowd of siblings is not compared at every step.
   for (const SequencePtr& running : running_) {
     const bool the_one = waiting.awaits_tokens > 0 && running->arrival() == waiting.awaits_arrival;
-    if (the_one && running->computed < waiting.awaits_tokens && running->pending() > 1 && !running->parked())
+    if (the_one && running->computed < waiting.awaits_tokens && running->prefilling() && !running->parked())
       return true;
   }
   std::int32_t held = -1;
   for (const SequencePtr& running : running_) {
-    if (running->pending() <= 1 || running->parked() || running->salt() != waiting.salt()) continue;
+    if (!running->prefilling() || running->parked() || running->salt() != waiting.salt()) continue;
     const std::int32_t shared = std::min(cache::common_prefix(waiting.tokens(), running->tokens()), waiting.size() - 1);
     if (shared <= running->computed) continue;
     if (held < 0) held = cache_.reusable(waiting.tokens(), waiting.salt());

@@ -10,13 +10,13 @@ namespace kvern::schedule {
 // One running sequence as the plan sees it, oldest first.
 struct PlanItem {
   std::int32_t pending = 0;  // tokens known but not computed
-  bool decoding = false;     // its first token is out and only its last one is pending
-  bool parked = false;       // its client does not take tokens: it must not produce more
+  bool decoding = false;     // its first token is out; pending is its last one and those forced after it
+  bool parked = false;       // it must not produce more: its client does not take tokens, say
 };
 
 struct PlanLimits {
   std::int32_t batch = 512;           // most tokens of one step
-  std::int32_t prefill_beside = 128;  // prefill tokens of a step while others decode: bounds their gap
+  std::int32_t prefill_beside = 128;  // tokens beyond one a sequence while some decode: bounds their gap
 };
 
 struct PlanShare {
@@ -29,8 +29,8 @@ struct Plan {
   std::int32_t tokens = 0;  // 0: nothing to do
 };
 
-// Every decoding sequence gets its token; what room is left goes to prefills in order of arrival,
-// so that prefill never stops decoding and decoding never starves prefill.
+// Every decoding sequence gets one token, so that nothing stops decoding. What room is left goes to the
+// forced tokens of decoding sequences, which are few, then to prefills in order of arrival.
 void make_plan(std::span<const PlanItem> items, const PlanLimits& limits, Plan& plan);
 
 }  // namespace kvern::schedule

@@ -46,6 +46,26 @@ TEST(Plan, AParkedSequenceProducesNothingAndStopsNobody) {
   EXPECT_EQ(plan_of({{1, true, true}}).tokens, 0);
 }
 
+// Forced tokens come before any prefill, and are bounded as one is.
+TEST(Plan, ForcedTokensAreComputedWithTheOneBeforeThem) {
+  const Plan plan = plan_of({{2000, false, false}, {1, true, false}, {60, true, false}});
+  EXPECT_EQ(share(plan, 1), 1);
+  EXPECT_EQ(share(plan, 2), 60);
+  EXPECT_EQ(share(plan, 0), 128 - 59);
+  EXPECT_EQ(share(plan_of({{129, true, false}}), 0), 129);
+}
+
+TEST(Plan, NoRunTakesTheTokenOfAnotherSequence) {
+  const Plan plan = plan_of({{100, true, false}, {100, true, false}, {1, true, false}, {50, false, false}}, {32, 16});
+  EXPECT_EQ(share(plan, 0), 1 + 16);
+  EXPECT_EQ(share(plan, 1), 1);
+  EXPECT_EQ(share(plan, 2), 1);
+  EXPECT_EQ(share(plan, 3), 0);
+  const Plan full = plan_of({{100, true, false}, {100, true, false}}, {2, 16});
+  EXPECT_EQ(share(full, 0), 1);
+  EXPECT_EQ(share(full, 1), 1);
+}
+
 TEST(Plan, NeverExceedsTheBatch) {
   std::vector<PlanItem> items(40, PlanItem{1, true, false});
   items.push_back({500, false, false});

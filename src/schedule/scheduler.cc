@@ -47,20 +47,30 @@ Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream
     return fail(Code::busy,
                 fmt::format("{} requests are waiting already; try again in a moment", options_.waiting_max));
   }
-  const Status queued = enqueue(std::move(request), std::move(stream));
-  if (!queued) submitted_.fetch_sub(1);
-  return queued;
-}
-
-Status Scheduler::enqueue(GenerateRequest request, std::shared_ptr<Stream> stream) {
-  Sequence::Start start;
-  if (!request.constraint.lark.empty()) {
-    TRY(start.constraint, compiler_.compile(request.constraint.lark));
-    std::string().swap(request.constraint.lark);  // compiled; it may be megabytes
-  }
   stream->on_room = [this] { wake(); };
+  const std::string lark = std::move(request.constraint.lark);  // it may be megabytes
+  std::promise<Grammar> grammar;
+  Sequence::Start start;
+  if (!lark.empty()) start.grammar = grammar.get_future();
   start.request = std::move(request);
   start.stream = std::move(stream);
+  if (Status queued = enqueue(std::move(start)); !queued) {
+    submitted_.fetch_sub(1);
+    return queued;
+  }
+  if (!lark.empty()) {
+    grammar.set_value(compile(lark));
+    wake();
+  }
+  return {};
+}
+
+Grammar Scheduler::compile(const std::string& lark) const {
+  TRY(const std::shared_ptr<const constrain::Compiled> compiled, compiler_.compile(lark));
+  return compiled->start();
+}
+
+Status Scheduler::enqueue(Sequence::Start start) {
   start.submitted_us = clock_.now_us();
   {
     const std::lock_guard lock(inbox_mutex_);
@@ -127,7 +137,7 @@ bool Scheduler::post(std::function<void()> job) {
 bool Scheduler::step() {
   drain_inbox();
   cache_.poll();
-  drop_cancelled();
+  drop_ended();
   admit();
   const bool loaded = restore();
   make_plan();
@@ -152,18 +162,26 @@ void Scheduler::drain_inbox() {
   for (SequencePtr& sequence : arrived) waiting_.push_back(std::move(sequence));
 }
 
-void Scheduler::drop_cancelled() {
+// Those whose clients are gone, and those whose grammar turned out to be none.
+void Scheduler::drop_ended() {
+  const auto ending = [](Sequence& sequence) -> std::optional<Ending> {
+    if (sequence.stream().cancelled()) return Ending{FinishReason::cancelled, {}, {}, {}};
+    if (Status grammar = sequence.take_grammar(); !grammar)
+      return Ending{FinishReason::failed, {}, std::move(grammar).error(), {}};
+    return std::nullopt;
+  };
   for (std::size_t i = running_.size(); i-- > 0;) {
-    if (running_[i]->stream().cancelled()) end_running(i, {FinishReason::cancelled, {}, {}, {}});
+    if (auto over = ending(*running_[i])) end_running(i, std::move(*over));
   }
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    if (!(*it)->stream().cancelled()) {
+    auto over = ending(**it);
+    if (!over) {
       ++it;
       continue;
     }
     SequencePtr gone = std::move(*it);
     it = waiting_.erase(it);
-    end(std::move(gone), {FinishReason::cancelled, {}, {}, {}});
+    end(std::move(gone), std::move(*over));
   }
 }
 
@@ -228,7 +246,7 @@ void Scheduler::save_beside() {
 void Scheduler::make_plan() {
   items_.clear();
   for (const SequencePtr& sequence : running_) {
-    std::int32_t pending = sequence->pending();
+    std::int32_t pending = sequence->computable();
     if (cache_.needs_boundaries()) pending = std::min(pending, sequence->next_stop() - sequence->computed);
     items_.push_back({sequence->restoring ? 0 : pending, sequence->decoding(), sequence->parked()});
   }
@@ -366,6 +384,7 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"queue_ms", static_cast<double>(usage.queue_us) / 1e3},
                         {"ttft_ms", static_cast<double>(usage.ttft_us) / 1e3},
                         {"out", usage.completion_tokens},
+                        {"forced", usage.forced_tokens},
                         {"tok_s", rate},
                         {"finish", to_string(ending.reason)}});
   ending.usage = usage;

@@ -6,6 +6,8 @@
 // resumes later: an overfull pool delays, it does not fail. Blocks are loaded and saved between steps,
 // for a part of a step's time while others decode.
 //
+// A grammar is compiled beside the prefill, on the submitting thread; only the first draw waits for it.
+//
 // Thread: submit() any; step() and run() the engine thread, which owns everything else.
 #pragma once
 
@@ -53,6 +55,7 @@ class Scheduler final : public Generator {
             SchedulerOptions options);
   ~Scheduler() override;
 
+  // Queues the request, then compiles its grammar.
   Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) override;
 
   // Steps until stop is requested, sleeping when there is nothing to do; then ends what still runs
@@ -74,10 +77,11 @@ class Scheduler final : public Generator {
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
 
-  Status enqueue(GenerateRequest request, std::shared_ptr<Stream> stream);
+  Status enqueue(Sequence::Start start);
+  Grammar compile(const std::string& lark) const;
   void wait_for_work(const std::stop_token& stop, std::int64_t timeout_us);
   void drain_inbox();
-  void drop_cancelled();
+  void drop_ended();
   void admit();
   bool must_wait_for_prefix(Sequence& waiting);
   Status start(Sequence& sequence);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,12 +28,16 @@ struct Answer {
 
 class World {
  public:
+  // Stands between the scheduler and the compiler.
+  using WrapCompiler = std::function<std::unique_ptr<constrain::Compiler>(std::unique_ptr<constrain::Compiler>)>;
+
   explicit World(engine::Overrides overrides = {}, cache::Options cache_options = {.memory_bytes = 64 << 20},
-                 SchedulerOptions options = {}, const std::string& script = kScript) {
+                 SchedulerOptions options = {}, const std::string& script = kScript, const WrapCompiler& wrap = {}) {
     auto made = engine::make_fake_engine_from_text(script, overrides);
     CHECK(made.has_value(), made ? "" : made.error().message);
     engine_ = std::move(*made);
     compiler_ = std::move(*constrain::Compiler::create(engine_->vocab()));
+    if (wrap) compiler_ = wrap(std::move(compiler_));
     cache_ = std::make_unique<cache::PrefixCache>(*engine_, cache_options, clock_);
     options.seed = 1;
     scheduler_ = std::make_unique<Scheduler>(*engine_, *cache_, *compiler_, clock_, options);
@@ -63,9 +68,11 @@ class World {
     return stream;
   }
 
-  void run() {
-    while (scheduler_->step()) {
-    }
+  // Returns after how many steps there was nothing more to do.
+  int run() {
+    int steps = 0;
+    while (scheduler_->step()) ++steps;
+    return steps;
   }
 
   static Answer take(Stream& stream) {

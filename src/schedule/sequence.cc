@@ -1,7 +1,13 @@
 #include "schedule/sequence.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
+#include <exception>
 #include <utility>
+
+#include "base/log.h"
 
 namespace kvern::schedule {
 
@@ -10,6 +16,8 @@ namespace {
 // Long prompts are stopped at this often, so that one that is edited in the middle, or compacted,
 // does not start over.
 constexpr std::int32_t kSparseStopTokens = 8192;
+// Tokens of one step that were not drawn: they are computed in one batch, beside which others wait.
+constexpr std::int32_t kKnownTokens = 128;
 
 }  // namespace
 
@@ -19,7 +27,8 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
       tokens_end_(context),
       tokens_(std::move(start_.request.prompt.tokens)),
       sampler_(start_.request.sampling, start_.seed),
-      text_(start_.request.stops) {
+      text_(start_.request.stops),
+      reasoning_(start_.request.reasoning) {
   usage.prompt_tokens = size();
   usage.pending_tokens = size();
   if (const auto limit = start_.request.tokens_max) {
@@ -31,7 +40,16 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
   // A raw prompt has no boundary, and is asked again as it is.
   if (start_.request.prompt.boundaries.empty()) add_stop(size() - 1);
   for (std::int32_t at = kSparseStopTokens; at < size(); at += kSparseStopTokens) add_stop(at);
-  if (start_.constraint) matcher_ = start_.constraint->start();
+}
+
+Status Sequence::take_grammar() {
+  if (!awaits_grammar() || start_.grammar.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return {};
+  try {
+    TRY(matcher_, start_.grammar.get());
+    return {};
+  } catch (const std::exception& e) {
+    return fail(Code::failed, fmt::format("the grammar was not compiled: {}", e.what()));
+  }
 }
 
 // Draw first, ask about that one token, and build the mask only when it is refused.
@@ -40,10 +58,11 @@ Result<TokenId> Sequence::draw(std::span<const float> logits) {
   if (matcher_ && token >= 0 && !matcher_->allows(token)) {
     TRY(const auto mask, matcher_->mask());
     token = sampler_.draw(logits, mask);
-    if (token < 0) return fail(Code::failed, "the grammar allows no token of this model's vocabulary here");
+    if (token < 0) return fail(Code::invalid, "the grammar allows no token of this model's vocabulary here");
   }
   if (token < 0) return fail(Code::failed, "the model gave no usable logits");
   if (matcher_) TRY_OK(matcher_->accept(token));
+  asked_forced_ = false;
   return token;
 }
 
@@ -56,23 +75,86 @@ std::string_view Sequence::visible(TokenId token) const {
 }
 
 Progress Sequence::advance(std::span<const float> logits) {
-  auto drawn = draw(logits);
-  if (!drawn) return {true, {FinishReason::failed, {}, std::move(drawn).error(), {}}};
-  const TokenId token = *drawn;
+  const std::int32_t before = size();
+  std::optional<TokenId> token = known_token();
+  if (!token) {
+    auto drawn = draw(logits);
+    if (!drawn) return broken(std::move(drawn).error());
+    token = *drawn;
+  }
+  Progress progress = take(*token, logits);
+  while (!progress.ended && !sampler_.wants_logprobs() && size() - before <= kKnownTokens && !parked()) {
+    token = known_token();
+    if (!token) break;
+    progress = take(*token, {});
+    ++usage.forced_tokens;
+  }
+  gained_ = size() - before;
+  return progress;
+}
+
+bool Sequence::accepts(TokenId token) { return !matcher_ || (matcher_->allows(token) && matcher_->accept(token)); }
+
+// The next token of the text that closes the reasoning block, if one is due.
+std::optional<TokenId> Sequence::closing_token() {
+  const std::optional<TokenId> token = reasoning_.due();
+  if (!token) return std::nullopt;
+  if (!accepts(*token)) {
+    log::warn("reasoning not closed", {{"id", start_.request.id}, {"why", "the grammar does not allow it"}});
+    reasoning_.give_up();
+    return std::nullopt;
+  }
+  reasoning_.put();
+  return token;
+}
+
+// What a run leaves, because the client has no room, say, is kept: if it were drawn, how fast a client
+// reads would decide which random numbers its later tokens get.
+std::optional<TokenId> Sequence::known_token() {
+  if (const auto token = closing_token()) {
+    forced_.clear();
+    asked_forced_ = false;
+    return token;
+  }
+  if (!matcher_) return std::nullopt;
+  if (!std::exchange(asked_forced_, true)) {
+    forced_ = matcher_->forced();
+    std::reverse(forced_.begin(), forced_.end());
+  }
+  if (forced_.empty()) return std::nullopt;
+  const TokenId token = forced_.back();
+  forced_.pop_back();
+  if (accepts(token)) return token;
+  forced_.clear();
+  return std::nullopt;
+}
+
+// The turn gains a token that was accepted. logits: of its position, unless it came without a step.
+Progress Sequence::take(TokenId token, std::span<const float> logits) {
   ++usage.completion_tokens;
   if (vocab_.ends_generation(token)) return {true, {FinishReason::stop, {}, {}, {}}};
   tokens_.push_back(token);
   sampler_.remember(token, /*generated=*/true);
+  const std::string_view shown = visible(token);
+  reasoning_.saw(shown);
 
   Step step;
   step.token = token;
   if (sampler_.wants_logprobs()) step.logprobs = sampler_.logprobs(logits, token);
-  auto stop = text_.feed(visible(token), step.text);
+  auto stop = text_.feed(shown, step.text);
   start_.stream->offer(std::move(step));
   if (stop) return {true, {FinishReason::stop, std::move(*stop), {}, {}}};
   if (matcher_ && matcher_->finished()) return {true, {FinishReason::stop, {}, {}, {}}};
   if (size() >= tokens_end_) return {true, {FinishReason::length, {}, {}, {}}};
   return {};
+}
+
+// Text a client has cannot be taken back: where the grammar cannot go on, such a turn was cut short.
+Progress Sequence::broken(Error error) const {
+  const bool cut = started() && error.code == Code::invalid;
+  if (!cut) return {true, {FinishReason::failed, {}, std::move(error), {}}};
+  log::warn("turn cut", {{"id", start_.request.id}, {"why", error.message}});
+  return {true, {FinishReason::length, {}, {}, {}}};
 }
 
 void Sequence::add_stop(std::int32_t position) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include "cache/prefix_cache.h"
 #include "constrain/constraint.h"
 #include "core/generator.h"
+#include "schedule/reasoning_budget.h"
 #include "schedule/sampler.h"
 #include "schedule/text_assembler.h"
 
@@ -22,30 +24,46 @@ struct Progress {
   Ending ending;  // usage is filled in by the scheduler
 };
 
+// A grammar's state at its begin, or why there is none.
+using Grammar = Result<std::unique_ptr<constrain::Matcher>>;
+
 class Sequence {
  public:
   struct Start {
     GenerateRequest request;
     std::shared_ptr<Stream> stream;
-    std::shared_ptr<const constrain::Compiled> constraint;  // may be null
+    std::future<Grammar> grammar;  // not valid(): none. What is drawn first waits for it
     std::uint64_t arrival = 0;
     std::int64_t submitted_us = 0;
     std::uint64_t seed = 0;
   };
   Sequence(Start start, const Vocab& vocab, std::int32_t context);
 
-  // Prompt and generated tokens; the last generated one is not computed yet.
+  // Prompt and generated tokens; the last generated one, and what was forced after it, is not computed
+  // yet.
   std::span<const TokenId> tokens() const { return tokens_; }
   std::int32_t size() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t pending() const { return size() - computed; }
   std::span<const Segment> segments() const { return start_.request.prompt.segments; }
   const std::string& salt() const { return start_.request.cache_salt; }
   bool started() const { return usage.completion_tokens > 0; }
-  bool decoding() const { return started() && pending() == 1; }
-  // Its client does not take what is there: it must not produce more.
-  bool parked() const { return start_.stream->full(); }
+  // Only what the last step gave is pending.
+  bool decoding() const { return started() && pending() <= gained_; }
+  bool prefilling() const { return !decoding() && pending() > 1; }
+  // It must not produce more: its client does not take what is there, or its grammar is still being
+  // compiled and only the token before the first draw is left.
+  bool parked() const { return start_.stream->full() || (awaits_grammar() && pending() <= 1); }
+  // Tokens that may be computed now.
+  std::int32_t computable() const { return awaits_grammar() ? pending() - 1 : pending(); }
+
+  bool awaits_grammar() const { return start_.grammar.valid(); }
+  // Takes the grammar when it is there; an error is why there is none.
+  Status take_grammar();
 
   // Draws the next token from logits, gives its text to the stream, and says whether the turn ends.
+  // Tokens that are known, because the grammar forces them or they close a reasoning block, are not
+  // drawn, and follow at once as far as the client has room. With log probabilities they come one by
+  // one, each with its own logits.
   Progress advance(std::span<const float> logits);
 
   // Where the state must be saved while it is there, for models that cannot be cut: positions beyond
@@ -77,16 +95,25 @@ class Sequence {
 
  private:
   Result<TokenId> draw(std::span<const float> logits);
+  std::optional<TokenId> closing_token();
+  std::optional<TokenId> known_token();
+  bool accepts(TokenId token);
+  Progress take(TokenId token, std::span<const float> logits);
+  Progress broken(Error error) const;
   std::string_view visible(TokenId token) const;
 
   Start start_;
   const Vocab& vocab_;
   std::int32_t tokens_end_;  // tokens_.size() at which the turn is cut
+  std::int32_t gained_ = 0;  // tokens the last step gave
   std::vector<TokenId> tokens_;
   std::vector<std::int32_t> stops_;  // ascending
   Sampler sampler_;
   TextAssembler text_;
+  ReasoningBudget reasoning_;
   std::unique_ptr<constrain::Matcher> matcher_;
+  std::vector<TokenId> forced_;  // what the grammar forces next, last first
+  bool asked_forced_ = false;    // nothing was drawn or put in since
 };
 
 }  // namespace kvern::schedule

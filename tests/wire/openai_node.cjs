@@ -15,6 +15,31 @@ async function streamed(body) {
   return { pieces, choice: final.choices[0] };
 }
 
+const time = { type: 'function', function: { name: 'get_time', parameters: { type: 'object', properties: {} } } };
+const patch = { type: 'custom', custom: { name: 'patch' } };
+const allowed = (mode, ...names) => ({
+  type: 'allowed_tools',
+  allowed_tools: { mode, tools: names.map((name) => ({ type: 'function', function: { name } })) },
+});
+const choices = {
+  auto: 'auto',
+  required: 'required',
+  named: { type: 'function', function: { name: 'get_weather' } },
+  allowed_auto: allowed('auto', 'get_weather'),
+  allowed_required: allowed('required', 'get_weather'),
+  none: 'none',
+};
+
+// The stream helper throws at every delta it does not expect.
+async function everyChoice() {
+  const seen = {};
+  for (const [name, tool_choice] of Object.entries(choices)) {
+    const { choice } = await streamed(ask('weather?', { tools: [weather, time], tool_choice, max_tokens: 2000 }));
+    seen[name] = choice;
+  }
+  return seen;
+}
+
 async function toolLoop() {
   const cities = [];
   const get_weather = async ({ city }) => {
@@ -39,6 +64,8 @@ async function main() {
     whole: (await client.chat.completions.create(ask('Hi'))).choices[0],
     streamed: await streamed(ask('Hi')),
     call: await streamed(ask('weather?', { tools: [weather] })),
+    choices: await everyChoice(),
+    custom: await streamed(ask('patch it', { tools: [patch, time] })),
     toolLoop: await toolLoop(),
     models: (await client.models.list()).data.map((model) => model.id),
     text: (await client.completions.create({ model: 'fake', prompt: 'Hi', temperature: 0 })).choices[0].text,

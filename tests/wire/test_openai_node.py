@@ -9,25 +9,28 @@ from pathlib import Path
 import pytest
 
 from server import ROOT, environment
+from test_tool_calls import DIALECTS, written
 
 SCRIPT = Path(__file__).with_name("openai_node.cjs")
-PARIS = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'
+DIFF = '-a\n+"b" 🦊\n'
 
 
-def node_modules():
+def node_modules(package):
     named = os.environ.get("KVERN_NODE_MODULES") or os.environ.get("NODE_PATH") or ROOT / "build/node/node_modules"
     if not shutil.which("node"):
         pytest.skip("there is no node")
-    if not (Path(named) / "openai").is_dir():
-        pytest.skip(f"{named} has no openai: npm install --prefix build/node with tests/package.json")
+    if not (Path(named) / package).is_dir():
+        pytest.skip(f"{named} has no {package}: npm install --prefix build/node with tests/package.json")
     return named
 
 
-@pytest.fixture(scope="module")
-def seen(serve, fake):
-    modules = node_modules()
-    server = serve(model=fake({"when": "tool_response", "say": "It is sunny."}, {"when": "weather", "say": PARIS},
-                              "Hello! 👋", dialect="hermes"))
+@pytest.fixture(scope="module", params=DIALECTS)
+def seen(serve, fake, request):
+    modules = node_modules("openai")
+    paris = written(request.param, "get_weather", {"city": "Paris"})
+    patch = written(request.param, "patch", {"input": DIFF})
+    server = serve(model=fake({"when": "tool_response", "say": "It is sunny."}, {"when": "weather", "say": paris},
+                              {"when": "patch", "say": patch}, "Hello! 👋", dialect=request.param))
     run = subprocess.run(["node", SCRIPT, f"{server.base_url}/v1"], capture_output=True, text=True, timeout=60,
                          env=environment(NODE_PATH=str(modules)))
     assert run.returncode == 0, run.stderr
@@ -48,6 +51,26 @@ def test_a_streamed_tool_call_is_put_together(seen):
     assert choice["finish_reason"] == "tool_calls"
     [call] = choice["message"]["tool_calls"]
     assert call["function"]["name"] == "get_weather" and json.loads(call["function"]["arguments"]) == {"city": "Paris"}
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", "named", "allowed_auto", "allowed_required"])
+def test_the_stream_helper_is_content_with_every_choice(seen, choice):
+    answer = seen["choices"][choice]
+    assert answer["finish_reason"] == "tool_calls"
+    [call] = answer["message"]["tool_calls"]
+    assert call["function"]["name"] == "get_weather" and json.loads(call["function"]["arguments"]) == {"city": "Paris"}
+
+
+def test_with_the_choice_none_there_is_no_call(seen):
+    answer = seen["choices"]["none"]
+    assert answer["finish_reason"] == "stop" and "get_weather" in answer["message"]["content"]
+
+
+def test_a_custom_call_is_put_together(seen):
+    choice = seen["custom"]["choice"]
+    assert choice["finish_reason"] == "tool_calls"
+    [call] = choice["message"]["tool_calls"]
+    assert call["type"] == "custom" and call["custom"] == {"name": "patch", "input": DIFF}
 
 
 def test_run_tools_calls_the_function_and_answers(seen):

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "chat/dialect/dialect.h"
 
@@ -35,7 +36,7 @@ class CallSink {
   virtual const Tool* find_tool(std::string_view name) const = 0;
   virtual void call_start(std::string_view name) = 0;
   virtual void call_args(std::string_view json) = 0;
-  virtual void call_end() = 0;
+  virtual void call_end(std::string_view written_id) = 0;
 };
 
 enum class Progress {
@@ -44,12 +45,19 @@ enum class Progress {
   text   // what follows is text: the first cursor() bytes of the input without looking into them
 };
 
+// Where a call begins.
+enum class CallStart {
+  trigger,  // the first of a section: input.rest() starts with the trigger
+  next,     // behind another one: at call_begin
+  bare      // at Dialect::bare_begin, without what belongs before it
+};
+
 class CallReader {
  public:
   virtual ~CallReader() = default;
 
-  // Begins a call; input.rest() starts with the trigger and keeps it until the call is certain.
-  virtual void begin() = 0;
+  // Begins a call; input.rest() keeps its start until the call is certain.
+  virtual void begin(CallStart start) = 0;
   // Looks at no byte twice, but for markers.
   Progress read(Input& input, CallSink& sink);
   // The text ended inside the call: lets go of arguments that were held back.
@@ -62,7 +70,8 @@ class CallReader {
   enum class Step { next, wait, done, text };  // next: go on; the others are a Progress
   virtual Step one_step(Input& input, CallSink& sink) = 0;
 
-  // Skips whitespace, then the literal. The cursor stays before a literal that is not there.
+  // Skips whitespace, then the literal (its own whitespace may be missing or more). The cursor stays
+  // before a literal that is not there.
   Match accept(const Input& input, std::string_view literal);
   void skip_space(const Input& input);
   // The bytes up to the cursor belong to the call.
@@ -75,7 +84,12 @@ class CallReader {
   bool started_ = false;
 };
 
-std::unique_ptr<CallReader> make_json_call_reader(const Dialect& dialect);
-std::unique_ptr<CallReader> make_tagged_call_reader(const Dialect& dialect);
+std::unique_ptr<CallReader> make_call_reader(const Dialect& dialect);  // by its frame
+std::unique_ptr<CallReader> make_envelope_call_reader(const Dialect& dialect);
+std::unique_ptr<CallReader> make_framed_call_reader(const Dialect& dialect);
+
+// The marker that ends a call as a model may also write it: without the whitespace around it.
+// "</function>\n</tool_call>" has two; a call_end of nothing but whitespace has none.
+std::vector<std::string_view> end_markers(const Dialect& dialect);
 
 }  // namespace kvern::chat

@@ -19,6 +19,11 @@ using ::testing::Not;
 const Dialect& hermes() { return *find_dialect("hermes"); }
 const Dialect& coder() { return *find_dialect("qwen3-coder"); }
 
+constrain::Compiler& compiler() {
+  static const auto made = constrain::Compiler::create(*new ByteVocab());
+  return **made;
+}
+
 class FakeFitter : public constrain::SchemaFitter {
  public:
   Result<constrain::FittedSchema> fit(std::string_view schema, const constrain::JsonStyle& style) override {
@@ -39,7 +44,7 @@ ChatRequest request_with(std::vector<Tool> tools) {
 
 Result<ConstraintSpec> write(const Dialect& dialect, const ChatRequest& request, const ByteVocab& vocab = ByteVocab()) {
   FakeFitter fitter;
-  return write_constraint(dialect, false, false, request, vocab, fitter);
+  return write_constraint(dialect, false, false, request, vocab, compiler(), fitter);
 }
 
 const std::vector<Tool> kTwoTools = {{"a", "", R"({"type":"object"})"}, {"b", "", R"({"type":"object"})"}};
@@ -56,14 +61,14 @@ TEST(WriteConstraint, ANamedToolIsTheOnlyOne) {
   request.tool_choice = {ToolUse::required, "b"};
   const std::string lark = write(hermes(), request)->lark;
   EXPECT_THAT(lark, HasSubstr("tool: t1\n"));
-  EXPECT_THAT(lark, HasSubstr("calls: call\n"));
+  EXPECT_THAT(lark, Not(HasSubstr("call )*")));
 }
 
 TEST(WriteConstraint, ParallelCallsCanBeForbidden) {
   ChatRequest request = request_with(kTwoTools);
-  EXPECT_THAT(write(hermes(), request)->lark, HasSubstr("calls: call ( "));
+  EXPECT_THAT(write(hermes(), request)->lark, HasSubstr("call )*"));
   request.parallel_tool_calls = false;
-  EXPECT_THAT(write(hermes(), request)->lark, HasSubstr("calls: call\n"));
+  EXPECT_THAT(write(hermes(), request)->lark, Not(HasSubstr("call )*")));
 }
 
 TEST(WriteConstraint, ControlTokensAreNamedById) {
@@ -76,14 +81,15 @@ TEST(WriteConstraint, ControlTokensAreNamedById) {
 
 TEST(WriteConstraint, ArgumentsAreObjectsInTheDialectsSpacing) {
   FakeFitter fitter;
-  const auto spec = write_constraint(hermes(), false, false, request_with({{"a", "", "{}"}}), ByteVocab(), fitter);
+  const auto spec =
+      write_constraint(hermes(), false, false, request_with({{"a", "", "{}"}}), ByteVocab(), compiler(), fitter);
   EXPECT_THAT(spec->lark, HasSubstr(R"(%json {"type":"object"})"));
   EXPECT_THAT(fitter.styles, ElementsAre(", : "));
 }
 
 TEST(WriteConstraint, BadSchemasAreNamedByTheirPlaceInTheRequest) {
-  for (const Dialect& dialect : all_dialects()) {
-    const auto spec = write(dialect, request_with({kTwoTools[0], {"b", "", "{\"type\":"}}));
+  for (const Dialect* dialect : all_dialects()) {
+    const auto spec = write(*dialect, request_with({kTwoTools[0], {"b", "", "{\"type\":"}}));
     ASSERT_FALSE(spec.has_value());
     EXPECT_EQ(spec.error().code, Code::invalid);
     EXPECT_EQ(spec.error().field, "tools[1].function.parameters");
@@ -97,10 +103,8 @@ TEST(WriteConstraint, SaysWhatItCannotEnforceAndForWhichTool) {
   const Tool tool{"t", "", R"({"type":"object","minProperties":1,"properties":{
       "s":{"type":"string","pattern":"^a$"},"n":{"type":"integer","not":{"const":1}}}})"};
   EXPECT_THAT(write(hermes(), request_with({tool}))->relaxed, ElementsAre("tool t: /: not"));
-  EXPECT_THAT(
-      write(coder(), request_with({tool}))->relaxed,
-      ElementsAre("tool t: minProperties of the parameters is not enforced",
-                  "tool t: /properties/s: pattern is not enforced in a raw string", "tool t: /properties/n: /: not"));
+  EXPECT_THAT(write(coder(), request_with({tool}))->relaxed,
+              ElementsAre("tool t: minProperties of the parameters is not enforced", "tool t: /properties/n: /: not"));
 }
 
 TEST(WriteConstraint, PropertiesTakeTheirDefinitionsWithThem) {
@@ -113,8 +117,7 @@ TEST(WriteConstraint, PropertiesTakeTheirDefinitionsWithThem) {
 TEST(WriteConstraint, ParametersThatCannotBeSplitAreGeneric) {
   const Tool tool{"t", "", R"({"$ref":"#/$defs/x","$defs":{"x":{"type":"object"}}})"};
   const auto spec = write(coder(), request_with({tool}));
-  EXPECT_THAT(spec->lark, HasSubstr("any_parameter*"));
-  EXPECT_THAT(spec->relaxed, ElementsAre("tool t: $ref of the parameters is not enforced"));
+  EXPECT_THAT(spec->lark, HasSubstr("any_parameter_"));
 }
 
 // An agent sends its whole tool set with each turn.
@@ -123,8 +126,8 @@ TEST(WriteConstraint, SixtyToolsStaySmall) {
       "mode":{"enum":["a","b"]},"force":{"type":"boolean"}},"required":["path"]})";
   std::vector<Tool> tools;
   for (int i = 0; i < 60; ++i) tools.push_back({"tool_" + std::to_string(i), "", schema});
-  for (const Dialect& dialect : all_dialects())
-    EXPECT_LT(write(dialect, request_with(tools))->lark.size(), 60 * (schema.size() + 250)) << dialect.name;
+  for (const Dialect* dialect : all_dialects())
+    EXPECT_LT(write(*dialect, request_with(tools))->lark.size(), 60 * (schema.size() + 500)) << dialect->name;
 }
 
 }  // namespace

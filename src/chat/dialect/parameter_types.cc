@@ -101,9 +101,14 @@ TypeSet types_of(const Json& schema, const Json& root) { return TypeWalk(root).t
 
 TypeSet parameter_types(const Json& root, std::string_view key) {
   if (const TypeSet types = TypeWalk(root).declared(root, std::string(key)); types != 0) return types;
-  if (root.is_object())
-    if (const auto others = root.find("additionalProperties"); others != root.end()) return types_of(*others, root);
-  return kAnyType;
+  if (!root.is_object()) return kAnyType;
+  // Which pattern a name fits is not looked at: any of them.
+  TypeSet types = 0;
+  if (const auto patterns = root.find("patternProperties"); patterns != root.end() && patterns->is_object())
+    for (const auto& [pattern, schema] : patterns->items()) types |= types_of(schema, root);
+  const auto others = root.find("additionalProperties");
+  if (others != root.end() && *others != Json(false)) types |= types_of(*others, root);
+  return types != 0 ? types : kAnyType;
 }
 
 TypeSet type_of_value(std::string_view text) {

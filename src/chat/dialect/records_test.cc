@@ -21,13 +21,16 @@ constexpr const char* kTaggedTemplate = R"({%- if tools is iterable %}{{- tools 
 {{- '{"name": ..., "arguments": ...}' }})";
 
 TEST(Records, AreFoundByName) {
-  EXPECT_EQ(find_dialect("hermes"), &all_dialects()[0]);
-  EXPECT_EQ(find_dialect("qwen3-coder"), &all_dialects()[1]);
+  for (const Dialect* dialect : all_dialects()) EXPECT_EQ(find_dialect(dialect->name), dialect);
   EXPECT_EQ(find_dialect("Hermes"), nullptr);
 }
 
 TEST(Records, ATriggerBeginsEveryCall) {
-  for (const Dialect& dialect : all_dialects()) EXPECT_TRUE(dialect.call_begin.starts_with(dialect.trigger));
+  for (const Dialect* dialect : all_dialects()) {
+    if (dialect->layout == Layout::channels) continue;
+    const std::string begin = std::string(dialect->section_begin) + std::string(dialect->call_begin);
+    EXPECT_TRUE(begin.starts_with(dialect->trigger)) << dialect->name;
+  }
 }
 
 TEST(ChooseDialect, GoesByTheMarkersOfTheTemplate) {
@@ -50,8 +53,8 @@ TEST(ChooseDialect, QuotesMayBeEscapedInTheTemplate) {
 // Our tools are then described in the system text, in the fallback's form.
 TEST(ChooseDialect, FallsBackToHermesWithoutTools) {
   for (const char* source : {"", "{{ messages[0].content }}", "{{ '<tool_call>' }}{% for t in tools %}{% endfor %}",
-                             // markers of another family: its calls are not the ones we would parse
-                             "{% if tools %}{{ '<seed:tool_call><function=f><parameter=k>' }}{% endif %}",
+                             // markers of no family we know
+                             "{% if tools %}{{ '<my:tool_call><my:function=f><my:parameter=k>' }}{% endif %}",
                              "{% if tools %}{{ '<tool_call>' + name + '<arg_key>' }}{% endif %}"}) {
     const Chosen chosen = choose_dialect(source);
     EXPECT_EQ(chosen.dialect->name, "hermes") << source;
@@ -96,15 +99,16 @@ TEST(RenderCalls, ShowsArgumentsThatAreNoObject) {
 TEST(DescribeTools, ShowsEachToolAndTheFormOfACall) {
   const std::vector<Tool> tools = {
       {"Edit", "Changes a \"file\".", R"({"type":"object","properties":{"p":{"type":"string"}}})"}};
-  for (const Dialect& dialect : all_dialects()) {
-    const std::string text = describe_tools(dialect, tools);
+  for (const Dialect* dialect : all_dialects()) {
+    const std::string text = describe_tools(*dialect, tools);
     EXPECT_NE(text.find("\n{\"type\": \"function\", \"function\": {\"name\": \"Edit\", \"description\": \"Changes a "
                         "\\\"file\\\".\", \"parameters\": {\"type\": \"object\", \"properties\": {\"p\": {\"type\": "
                         "\"string\"}}}}}\n"),
               std::string::npos)
         << text;
-    EXPECT_NE(text.find(dialect.call_begin), std::string::npos);
-    EXPECT_NE(text.find(dialect.call_end), std::string::npos);
+    const ToolCall example{
+        .id = "example", .name = "example_function", .arguments = R"({"example_parameter": "value"})"};
+    EXPECT_NE(text.find(render_calls(*dialect, std::span(&example, 1))), std::string::npos) << dialect->name;
   }
 }
 

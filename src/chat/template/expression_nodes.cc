@@ -1,6 +1,7 @@
 #include "chat/template/expression_nodes.h"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -42,14 +43,22 @@ value member_of_object(const value& object, const value& key) {
   return found->is_undefined() ? method_or_undefined(object, key->as_string().str()) : found;
 }
 
+std::optional<std::size_t> position_in(std::size_t size, std::int64_t index) {
+  if (index < 0) index += static_cast<std::int64_t>(size);
+  if (index < 0 || static_cast<std::uint64_t>(index) >= size) return std::nullopt;
+  return static_cast<std::size_t>(index);
+}
+
 value item_at(const value& sequence, std::int64_t index) {
-  const bool is_string = is_val<jinja::value_string>(sequence);
-  const auto size = static_cast<std::int64_t>(is_string ? sequence->val_str.length() : sequence->val_arr.size());
-  if (index < 0) index += size;
-  if (index < 0 || index >= size) return mk_val<jinja::value_undefined>("object_property");
-  const auto at = static_cast<std::size_t>(index);
-  if (is_string) return mk_val<jinja::value_string>(part_of(sequence->val_str, at, at + 1));
-  return sequence->val_arr[at];
+  if (is_val<jinja::value_string>(sequence)) {
+    RenderState::current().work_on(sequence);
+    const Characters characters(sequence->val_str.str());
+    if (const auto at = position_in(characters.count(), index))
+      return mk_val<jinja::value_string>(part_of(sequence->val_str, characters.begin(*at), characters.begin(*at + 1)));
+  } else if (const auto at = position_in(sequence->val_arr.size(), index)) {
+    return sequence->val_arr[*at];
+  }
+  return mk_val<jinja::value_undefined>("object_property");
 }
 
 value member_of(const value& object, const value& key) {
@@ -86,6 +95,32 @@ value repetition(const value& text, const value& times) {
   jinja::string result;
   for (std::int64_t i = 0; i < count; ++i) append_text(result, text->val_str);
   return mk_val<jinja::value_string>(result);
+}
+
+[[noreturn]] void refuse_operands(const std::string& name, const value& a, const value& b) {
+  throw std::runtime_error("unsupported operands of " + name + ": " + a->type() + " and " + b->type());
+}
+
+// A `+` between text and anything else is an error in Python too, but for what is missing: templates
+// add fields that not every message has.
+value sum_of_texts(const value& a, const value& b) {
+  const auto adds = [](const value& v) { return is_text(v) || v->is_undefined() || v->is_none(); };
+  if (!adds(a) || !adds(b)) refuse_operands("+", a, b);
+  const auto text = [](const value& v) { return v->is_none() ? trusted_value({}) : v; };
+  return concatenation(text(a), text(b));
+}
+
+bool contains(const value& whole, const value& item) {
+  if (whole->is_undefined()) return false;
+  if (is_text(whole) && is_text(item)) return whole->val_str.str().find(item->val_str.str()) != std::string::npos;
+  if (is_val<jinja::value_array>(whole)) {
+    const auto& items = whole->val_arr;
+    return std::any_of(items.begin(), items.end(), [&](const value& one) { return *one == *item; });
+  }
+  if (!is_val<jinja::value_object>(whole)) refuse_operands("in", item, whole);
+  if (item->is_undefined()) return false;
+  if (!item->is_hashable()) refuse_operands("in", item, whole);
+  return whole->has_key(item);
 }
 
 std::string filter_name(const std::string& name) {
@@ -166,7 +201,9 @@ value BinaryNode::compute(const value& a, const value& b, jinja::context& contex
   const std::string& name = op.value;
   if (name == "==") return mk_val<jinja::value_bool>(*a == *b);
   if (name == "!=") return mk_val<jinja::value_bool>(!(*a == *b));
-  if (name == "~" || (name == "+" && (is_text(a) || is_text(b)))) return concatenation(a, b);
+  if (name == "~") return concatenation(a, b);
+  if (name == "+" && (is_text(a) || is_text(b))) return sum_of_texts(a, b);
+  if (name == "in" || name == "not in") return mk_val<jinja::value_bool>(contains(b, a) == (name == "in"));
   if (name == "*" && is_text(a) && is_val<jinja::value_int>(b)) return repetition(a, b);
   if (name == "*" && is_val<jinja::value_int>(a) && is_text(b)) return repetition(b, a);
   if ((name == "/" || name == "%") && is_number(a) && is_number(b) && b->as_float() == 0.0)

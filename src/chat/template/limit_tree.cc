@@ -88,6 +88,7 @@ class Limiter {
 
   void for_loop(statement_ptr& slot, jinja::for_statement& loop) {
     const std::size_t before = nodes_;
+    const std::size_t loops_before = loop_names_;
     expression(loop.loopvar);
     expression(loop.iterable);
     blocks(loop.body);
@@ -96,6 +97,7 @@ class Limiter {
     replace_by<ForNode>(slot, std::move(loop.loopvar), std::move(loop.iterable), std::move(loop.body),
                         std::move(loop.default_block));
     cast_stmt<ForNode>(slot)->steps = steps;
+    cast_stmt<ForNode>(slot)->uses_loop = loop_names_ != loops_before;
   }
 
   void entered_block(statements& body, const statements& parameters, std::size_t position) {
@@ -124,6 +126,7 @@ class Limiter {
 
   bool leaf(statement_ptr& slot) {
     if (auto* name = cast_stmt<jinja::identifier>(slot)) {
+      loop_names_ += name->val == "loop" ? 1 : 0;
       replace_by<NameNode>(slot, name->val);
     } else if (auto* literal = cast_stmt<jinja::string_literal>(slot)) {
       replace_by<LiteralNode>(slot, literal->val);
@@ -209,6 +212,7 @@ class Limiter {
   }
 
   std::size_t nodes_ = 0;
+  std::size_t loop_names_ = 0;  // uses of the variable `loop`
 };
 
 }  // namespace

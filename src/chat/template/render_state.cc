@@ -16,8 +16,8 @@ constexpr int kValueLevels = static_cast<int>(limits::kJsonDepth + limits::kTemp
 // Levels that changing containers already inside others may add in all.
 constexpr int kGrownLevels = 1000;
 
-constexpr std::size_t kBytesAStep = 1024;
-constexpr std::size_t kItemsAStep = 16;
+constexpr std::size_t kBytesAStep = 256;
+constexpr std::size_t kItemsAStep = 8;
 
 thread_local RenderState* current_state = nullptr;
 

@@ -25,7 +25,7 @@ class RenderState {
   // All of these throw TemplateError when a limit is reached.
   void step(std::size_t steps = 1);
   void enter();                        // a call: one step, and is there stack left?
-  void work(std::size_t bytes);        // bytes copied or searched; a kilobyte costs a step
+  void work(std::size_t bytes);        // bytes copied or searched; a quarter of a kilobyte costs a step
   void write(std::size_t bytes);       // bytes that became output
   void check_size(std::size_t bytes);  // of one string, before it is made
   void work_on(const jinja::value& value);

@@ -54,8 +54,8 @@ value TextNode::execute_impl(jinja::context&) const {
 value OutputNode::execute_impl(jinja::context& context) const {
   value result = inner_->execute(context);
   RenderState& state = RenderState::current();
-  if (result->is_numeric()) result = trusted_value(number_text(*result));
-  state.write(is_val<jinja::value_string>(result) ? result->val_str.length() : state.text_size(result));
+  if (!is_val<jinja::value_string>(result)) result = mk_val<jinja::value_string>(text_of(result));
+  state.write(result->val_str.length());
   return result;
 }
 
@@ -73,7 +73,7 @@ value ForNode::execute_impl(jinja::context& context) const {
   auto results = mk_val<jinja::value_array>();
   for (std::size_t i = 0; i < rounds.size(); ++i) {
     RenderState::current().step(steps);
-    scope.set_val("loop", loop_variable(rounds, i));
+    if (uses_loop) scope.set_val("loop", loop_variable(rounds, i));
     bind(rounds[i], scope);
     try {
       for (const jinja::statement_ptr& item : body) results->push_back(item->execute(scope));
@@ -99,6 +99,13 @@ std::vector<value> ForNode::items(jinja::context& scope) const {
     const bool pairs = is_stmt<jinja::tuple_literal>(loopvar);
     for (const auto& member : source->as_ordered_object()) {
       all.push_back(pairs ? mk_val<jinja::value_tuple>(member) : member.first);
+    }
+  } else if (is_val<jinja::value_string>(source)) {
+    const Characters characters(source->val_str.str());
+    RenderState::current().step(characters.count() * (1 + source->val_str.parts.size() / 16));
+    for (std::size_t i = 0; i < characters.count(); ++i) {
+      all.push_back(
+          mk_val<jinja::value_string>(part_of(source->val_str, characters.begin(i), characters.begin(i + 1))));
     }
   } else if (!source->is_undefined()) {
     throw std::runtime_error("Expected iterable or object type in for loop: got " + source->type());

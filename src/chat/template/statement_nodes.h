@@ -48,6 +48,7 @@ class ForNode : public jinja::for_statement {
   using jinja::for_statement::for_statement;
   jinja::value execute_impl(jinja::context& context) const override;
   std::size_t steps = 1;  // what one round costs
+  bool uses_loop = true;  // the body says `loop`: making that variable is most of an empty round
 
  private:
   std::vector<jinja::value> items(jinja::context& scope) const;

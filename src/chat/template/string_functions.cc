@@ -143,6 +143,42 @@ jinja::value replace(const func_args& args) {
   return mk_val<jinja::value_string>(result);
 }
 
+jinja::value length(const func_args& args) {
+  const std::string text = string_at(args, 0);
+  return mk_val<jinja::value_int>(static_cast<std::int64_t>(Characters(text).count()));
+}
+
+// Python's text[start:stop:step]; MemberNode gives all three.
+jinja::value slice(const func_args& args) {
+  args.ensure_count(4, 4);
+  const Characters characters(string_at(args, 0));
+  const auto size = static_cast<std::int64_t>(characters.count());
+  const std::int64_t step = args.get_pos(3)->as_int();
+  if (step == 0) throw TemplateError{"a slice takes no step of zero"};
+  const std::int64_t lowest = step > 0 ? 0 : -1;
+  const auto position = [&](std::size_t index) {
+    const std::int64_t given = args.get_pos(index)->as_int();
+    return std::clamp(given < 0 ? given + size : given, lowest, lowest + size);
+  };
+  const std::int64_t start = position(1);
+  // MemberNode's -1 for "to the very front" would be the last character.
+  const std::int64_t stop = step < 0 && args.get_pos(2)->as_int() == -1 ? -1 : position(2);
+  const jinja::string& source = args.get_pos(0)->val_str;
+  jinja::string result;
+  if (step == 1) {
+    if (start < stop)
+      result = part_of(source, characters.begin(static_cast<std::size_t>(start)),
+                       characters.begin(static_cast<std::size_t>(stop)));
+    return mk_val<jinja::value_string>(result);
+  }
+  for (std::int64_t i = start; step > 0 ? i < stop : i > stop; i += step) {
+    RenderState::current().step(1 + source.parts.size());
+    const auto at = static_cast<std::size_t>(i);
+    append_text(result, part_of(source, characters.begin(at), characters.begin(at + 1)));
+  }
+  return mk_val<jinja::value_string>(result);
+}
+
 // The engine marks the result by the text alone; the indent may be input as well.
 jinja::value indent(const func_args& args) {
   const jinja::value width = args.get_kwarg_or_pos("width", 1);
@@ -171,10 +207,9 @@ jinja::value indent(const func_args& args) {
 }  // namespace
 
 jinja::func_builtins string_functions() {
-  return {{"split", split<From::left>},
-          {"rsplit", split<From::right>},
-          {"replace", replace},
-          {"indent", indent},
+  return {{"split", split<From::left>}, {"rsplit", split<From::right>},
+          {"replace", replace},         {"indent", indent},
+          {"length", length},           {"slice", slice},
           {"tojson", to_json_function}};
 }
 

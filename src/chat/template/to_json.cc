@@ -7,23 +7,14 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "chat/template/python_text.h"
 #include "chat/template/render_state.h"
+#include "chat/template/strings.h"
 
 namespace kvern::chat {
 namespace {
 
 void append_utf16(std::string& out, std::uint32_t unit) { fmt::format_to(std::back_inserter(out), "\\u{:04x}", unit); }
-
-// The character of a valid UTF-8 sequence.
-std::uint32_t code_point(std::string_view sequence) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(sequence[i])); };
-  switch (sequence.size()) {
-    case 2: return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
-    case 3: return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-    case 4: return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
-    default: return byte(0);
-  }
-}
 
 // Escapes the character at text[at] as ASCII and returns its length.
 std::size_t append_ascii(std::string& out, std::string_view text) {
@@ -42,10 +33,21 @@ std::size_t append_ascii(std::string& out, std::string_view text) {
   return length;
 }
 
+// What needs no escape.
+std::size_t plain_prefix(std::string_view text) {
+  const auto is_plain = [](char c) { return c >= ' ' && c < 0x7F && c != '"' && c != '\\'; };
+  return static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin());
+}
+
 void append_quoted(std::string& out, std::string_view text, bool ascii) {
   out += '"';
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
+    if (const std::size_t plain = plain_prefix(text.substr(i)); plain > 0) {
+      out += text.substr(i, plain);
+      i += plain;
+      continue;
+    }
     if (ascii && static_cast<unsigned char>(c) >= 0x80) {
       i += append_ascii(out, text.substr(i));
       continue;
@@ -70,6 +72,14 @@ void append_quoted(std::string& out, std::string_view text, bool ascii) {
   out += '"';
 }
 
+// json.dumps has names of its own for what is no number.
+std::string json_number(const jinja::value_t& number) {
+  if (std::isnan(number.val_flt)) return "NaN";
+  if (std::isinf(number.val_flt) && dynamic_cast<const jinja::value_float_t*>(&number) != nullptr)
+    return number.val_flt < 0 ? "-Infinity" : "Infinity";
+  return number_text(number);
+}
+
 class JsonWriter {
  public:
   explicit JsonWriter(const JsonLayout& layout) : layout_(layout) {}
@@ -79,10 +89,8 @@ class JsonWriter {
       append_quoted(out_, value->val_str.str(), layout_.ascii);
     } else if (is_val<jinja::value_bool>(value)) {
       out_ += value->as_bool() ? "true" : "false";
-    } else if (is_val<jinja::value_int>(value)) {
-      out_ += std::to_string(value->as_int());
-    } else if (is_val<jinja::value_float>(value)) {
-      out_ += python_float(value->as_float());
+    } else if (value->is_numeric()) {
+      out_ += json_number(*value);
     } else if (is_val<jinja::value_array>(value)) {
       write_items('[', ']', value->val_arr, [this](const jinja::value& item) { write(item); });
     } else if (is_val<jinja::value_object>(value)) {
@@ -160,14 +168,6 @@ std::string value_to_json_text(const jinja::value& value, const JsonLayout& layo
   JsonWriter writer(layout);
   writer.write(value);
   return writer.take();
-}
-
-std::string python_float(double number) {
-  if (std::isnan(number)) return "NaN";
-  if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
-  std::string text = fmt::format("{}", number);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
 }
 
 }  // namespace kvern::chat

@@ -18,7 +18,4 @@ struct JsonLayout {
 // Throws TemplateError when it becomes larger than a rendering may.
 std::string value_to_json_text(const jinja::value& value, const JsonLayout& layout);
 
-// A number as Python prints it: 1.0, 1e-05, 0.1.
-std::string python_float(double number);
-
 }  // namespace kvern::chat

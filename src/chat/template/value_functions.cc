@@ -119,9 +119,12 @@ jinja::func_builtins number_functions() {
 }
 
 jinja::func_builtins array_functions() {
-  return {{"join", join}, {"append", append}, {"pop", pop}, {"sort", sort}, {"tojson", to_json_function}};
+  return {{"join", join}, {"append", append},  {"pop", pop},
+          {"sort", sort}, {"string", to_text}, {"tojson", to_json_function}};
 }
 
-jinja::func_builtins object_functions() { return {{"dictsort", dictsort}, {"tojson", to_json_function}}; }
+jinja::func_builtins object_functions() {
+  return {{"dictsort", dictsort}, {"string", to_text}, {"tojson", to_json_function}};
+}
 
 }  // namespace kvern::chat

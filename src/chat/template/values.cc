@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "chat/template/python_text.h"
 #include "chat/template/strings.h"
 
 namespace kvern::chat {
@@ -35,7 +36,7 @@ class Builder {
  private:
   static jinja::value unsigned_number(std::uint64_t number) {
     if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-      return mk_val<jinja::value_float>(static_cast<double>(number));
+      return std::make_shared<LargeInteger>(number);
     return mk_val<jinja::value_int>(static_cast<std::int64_t>(number));
   }
 

@@ -152,9 +152,9 @@ struct Setting {
 
 std::vector<Setting> all_settings() {
   std::vector<Setting> all;
-  for (const Dialect& dialect : all_dialects())
+  for (const Dialect* dialect : {find_dialect("hermes"), find_dialect("qwen3-coder")})
     for (const TemplateKind& kind : testing::kTemplateKinds)
-      for (const bool markers : {false, true}) all.push_back({&dialect, &kind, markers});
+      for (const bool markers : {false, true}) all.push_back({dialect, &kind, markers});
   return all;
 }
 

@@ -6,7 +6,8 @@
 namespace kvern::chat {
 namespace {
 
-constexpr std::string_view kMagic = "KVT1";
+constexpr std::string_view kMagic = "KVT2";
+constexpr std::string_view kFirstMagic = "KVT1";  // without the ids of calls that a model wrote
 
 class Writer {
  public:
@@ -97,13 +98,16 @@ std::string write_turn(const ConversationKey& conversation, const GeneratedTurn&
     writer.text(call.id);
     writer.text(call.name);
     writer.text(call.arguments);
+    writer.text(call.written_id);
   }
   return std::move(writer.out);
 }
 
 Result<TurnRecord> read_turn(std::string_view bytes) {
   Reader reader(bytes);
-  if (!reader.begins_with(kMagic)) return fail(Code::corrupt, "the record of a turn does not start with KVT1");
+  const bool first_format = bytes.starts_with(kFirstMagic);
+  if (!reader.begins_with(first_format ? kFirstMagic : kMagic))
+    return fail(Code::corrupt, "the record of a turn starts with neither KVT1 nor KVT2");
   TurnRecord record;
   GeneratedTurn& turn = record.turn;
   record.conversation = reader.hash();
@@ -121,6 +125,7 @@ Result<TurnRecord> read_turn(std::string_view bytes) {
     call.id = reader.text();
     call.name = reader.text();
     call.arguments = reader.text();
+    if (!first_format) call.written_id = reader.text();
   }
   if (!reader.at_end()) return fail(Code::corrupt, "the record of a turn has another length than it says");
   return record;

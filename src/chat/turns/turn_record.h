@@ -1,8 +1,8 @@
 // A remembered turn as bytes that outlive the process. Thread: any; pure functions.
 //
-// Little-endian: "KVT1" | conversation (low, high: u64) | prompt tokens u32, bytes u64, hash (u64, u64)
+// Little-endian: "KVT2" | conversation (low, high: u64) | prompt tokens u32, bytes u64, hash (u64, u64)
 // | tokens: count u32, each u32 | text | content | reasoning | calls: count u32, each id, name,
-// arguments. A string is its length u32 and its bytes.
+// arguments, written id (not in "KVT1", which is read too). A string is its length u32 and its bytes.
 #pragma once
 
 #include <string>

@@ -1,0 +1,50 @@
+"""Measured values, each kept as soon as it is there, so that an interrupted run goes on where it stopped."""
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+
+from scenarios.talk import Skip
+
+
+class Results:
+    """Measured values by their key, kept in a file of JSON lines."""
+
+    def __init__(self, path, fresh):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            path.unlink(missing_ok=True)
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.values = {tuple(entry["key"]): entry["value"] for entry in map(json.loads, lines)}
+
+    def get(self, key, measure):
+        if key not in self.values:
+            begin = time.monotonic()
+            self.values[key] = attempt(measure)
+            if "failed" not in self.values[key]:  # else the next run tries again
+                with self.path.open("a") as file:
+                    print(json.dumps({"key": key, "value": self.values[key]}), file=file)
+            print(f"measured: {' '.join(map(str, key))} ({time.monotonic() - begin:.0f} s)", file=sys.stderr)
+        return self.values[key]
+
+
+def attempt(measure):
+    """What a server cannot do is a line of the table, not the end of the run."""
+    try:
+        return measure()
+    except Skip as e:
+        return {"skipped": str(e)}
+    except (Exception, SystemExit) as e:
+        return {"failed": f"{type(e).__name__}: {e}"[:200]}
+
+
+def results_name(facts, files):
+    """A name for results that may stand in one table: of the same settings and the same files."""
+    facts = list(facts)
+    for file in files:
+        stat = Path(file).stat()
+        facts += [str(file), stat.st_size, stat.st_mtime_ns]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]

@@ -1,0 +1,176 @@
+#include "api/custom_input.h"
+
+#include "base/utf8.h"
+#include "core/tool.h"
+
+namespace kvern::api {
+namespace {
+
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+void append_utf8(std::string& out, std::uint32_t point) {
+  const auto byte = [&](std::uint32_t value) { out += static_cast<char>(value); };
+  if (point < 0x80) {
+    byte(point);
+  } else if (point < 0x800) {
+    byte(0xC0 | (point >> 6));
+    byte(0x80 | (point & 0x3F));
+  } else if (point < 0x10000) {
+    byte(0xE0 | (point >> 12));
+    byte(0x80 | ((point >> 6) & 0x3F));
+    byte(0x80 | (point & 0x3F));
+  } else {
+    byte(0xF0 | (point >> 18));
+    byte(0x80 | ((point >> 12) & 0x3F));
+    byte(0x80 | ((point >> 6) & 0x3F));
+    byte(0x80 | (point & 0x3F));
+  }
+}
+
+}  // namespace
+
+void CustomInput::feed(std::string_view piece, std::string& out) {
+  std::string text = std::move(held_);
+  for (const char c : piece) take(c, text);
+  const std::size_t whole = text.size() - utf8_incomplete_suffix(text);
+  out.append(text, 0, whole);
+  held_ = text.substr(whole);
+}
+
+void CustomInput::take(char c, std::string& out) {
+  switch (place_) {
+    case Place::start:
+      if (is_space(c)) return;
+      place_ = c == '{' ? Place::member : c == '"' ? Place::text : Place::raw;
+      if (place_ == Place::raw) out += c;
+      return;
+    case Place::raw: out += c; return;
+    case Place::member:
+      if (c != '"') return;
+      key_.clear();
+      place_ = Place::key;
+      return;
+    case Place::key: take_in_string(c, key_); return;
+    case Place::colon:
+      if (c == ':') place_ = Place::value;
+      return;
+    case Place::value:
+      if (!is_space(c)) begin_value(c);
+      return;
+    case Place::text: take_in_string(c, out); return;
+    case Place::other: take_other(c); return;
+    case Place::after: return;
+  }
+}
+
+void CustomInput::begin_value(char c) {
+  if (c == '"' && key_ == kCustomInput) {
+    place_ = Place::text;
+    return;
+  }
+  place_ = Place::other;
+  depth_ = 0;
+  in_string_ = false;
+  escaped_ = false;
+  take_other(c);
+}
+
+// A value that is not ours, up to the comma or bracket behind it.
+void CustomInput::take_other(char c) {
+  if (in_string_) {
+    if (escaped_) {
+      escaped_ = false;
+    } else if (c == '\\') {
+      escaped_ = true;
+    } else if (c == '"') {
+      in_string_ = false;
+    }
+    return;
+  }
+  if (c == '"') in_string_ = true;
+  if (c == '{' || c == '[') ++depth_;
+  if (depth_ == 0 && (c == ',' || c == '}')) place_ = c == ',' ? Place::member : Place::after;
+  if ((c == '}' || c == ']') && depth_ > 0) --depth_;
+}
+
+void CustomInput::take_in_string(char c, std::string& out) {
+  if (hex_digits_ > 0) return take_hex(c, out);
+  if (escaped_) return take_escape(c, out);
+  if (c == '\\') {
+    escaped_ = true;
+    return;
+  }
+  drop_lone_surrogate(out);
+  if (c == '"') return end_string();
+  out += c;
+}
+
+void CustomInput::take_escape(char c, std::string& out) {
+  escaped_ = false;
+  if (c == 'u') {
+    hex_digits_ = 4;
+    unit_ = 0;
+    return;
+  }
+  drop_lone_surrogate(out);
+  switch (c) {
+    case 'n': out += '\n'; return;
+    case 't': out += '\t'; return;
+    case 'r': out += '\r'; return;
+    case 'b': out += '\b'; return;
+    case 'f': out += '\f'; return;
+    default: out += c;  // a quote, a backslash, a slash; JSON knows no others
+  }
+}
+
+void CustomInput::take_hex(char c, std::string& out) {
+  const int digit = hex_value(c);
+  if (digit < 0) {  // no JSON: what was begun is not a character
+    hex_digits_ = 0;
+    drop_lone_surrogate(out);
+    out += kReplacementCharacter;
+    return take_in_string(c, out);
+  }
+  unit_ = unit_ * 16 + static_cast<std::uint32_t>(digit);
+  if (--hex_digits_ == 0) take_unit(unit_, out);
+}
+
+void CustomInput::take_unit(std::uint32_t unit, std::string& out) {
+  const bool low = unit >= 0xDC00 && unit <= 0xDFFF;
+  if (high_ != 0 && low) {
+    append_utf8(out, 0x10000 + ((high_ - 0xD800) << 10) + (unit - 0xDC00));
+    high_ = 0;
+    return;
+  }
+  drop_lone_surrogate(out);
+  if (unit >= 0xD800 && unit <= 0xDBFF) {
+    high_ = unit;
+  } else if (low) {
+    out += kReplacementCharacter;
+  } else {
+    append_utf8(out, unit);
+  }
+}
+
+void CustomInput::drop_lone_surrogate(std::string& out) {
+  if (high_ == 0) return;
+  high_ = 0;
+  out += kReplacementCharacter;
+}
+
+void CustomInput::end_string() { place_ = place_ == Place::key ? Place::colon : Place::after; }
+
+std::string custom_input(std::string_view arguments) {
+  std::string out;
+  CustomInput().feed(arguments, out);
+  return out;
+}
+
+}  // namespace kvern::api

@@ -1,0 +1,77 @@
+// Writes the answer to a chat request: reads each choice's text with the dialect, hands the events to
+// the encoder, counts calls, and remembers turns that came to their end. Thread: net.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/openai_chat.h"
+#include "app/call_checker.h"
+#include "app/metrics.h"
+#include "app/turn.h"
+#include "chat/dialect/dialect.h"
+#include "chat/turns/turn_index.h"
+#include "core/chat_request.h"
+
+namespace kvern::app {
+
+// What a finished turn is remembered under and with.
+struct TurnMemory {
+  chat::TurnIndex& turns;
+  chat::ConversationKey conversation;
+  chat::PromptMark prompt;
+  std::vector<TokenId> markers;
+};
+
+// How this answer's calls are held to their schemas.
+struct CallRules {
+  Metrics& metrics;
+  CallChecker& checker;
+  bool constrained = true;                      // a grammar holds the turn
+  std::map<std::string, std::string> to_check;  // tool -> schema: what the grammar does not hold in full
+};
+
+// constraint: what write_constraint() gave for the request.
+std::map<std::string, std::string> schemas_to_check(const ChatRequest& request, const ConstraintSpec& constraint);
+
+class ChatWriter final : public TurnWriter {
+ public:
+  ChatWriter(api::ResponseHead head, const ChatRequest& request, const Vocab& vocab,
+             std::vector<std::unique_ptr<chat::Parser>> parsers, TurnMemory memory, CallRules rules);
+
+  void begin(std::vector<api::Frame>& frames) override { encoder_.start(frames); }
+  void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override;
+  void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) override;
+  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
+  std::string body(const Usage& usage) override;
+
+ private:
+  struct Lived {
+    std::vector<TokenId> tokens;
+    std::string text;
+    std::vector<bool> ended_calls;  // by index
+  };
+
+  void publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs, std::vector<api::Frame>& frames);
+  void take(std::size_t choice, const Event& event);
+  void count_calls(std::size_t choice, FinishReason reason);
+  bool can_be_remembered(std::size_t choice, const Ending& ending) const;
+  void remember(std::size_t choice);
+
+  api::ResponseHead head_;
+  const Vocab& vocab_;
+  bool streamed_;
+  api::CustomTools custom_;
+  api::ChatStreamEncoder encoder_;
+  std::vector<std::unique_ptr<chat::Parser>> parsers_;
+  TurnMemory memory_;
+  CallRules rules_;
+  std::vector<api::Choice> choices_;  // as the client got them
+  std::vector<Lived> lived_;
+  std::vector<Event> events_;
+};
+
+}  // namespace kvern::app

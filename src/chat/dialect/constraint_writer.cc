@@ -1,0 +1,83 @@
+#include "chat/dialect/constraint_writer.h"
+
+#include <string>
+#include <string_view>
+
+#include "base/hash.h"
+#include "base/limits.h"
+
+namespace kvern::chat {
+namespace {
+
+constexpr std::size_t kWrittenBytes = 16 * limits::kGrammarBytes;
+
+// Everything write_constraint() looks at, each part with its length before it.
+class Key {
+ public:
+  void add(std::string_view text) {
+    number(text.size());
+    bytes_ += text;
+  }
+  void number(std::size_t value) {
+    for (std::size_t i = 0; i < sizeof value; ++i) bytes_ += static_cast<char>(value >> (8 * i) & 0xFF);
+  }
+  void add(const TextRule& rule) {
+    number(static_cast<std::size_t>(rule.syntax));
+    add(rule.definition);
+  }
+  void add(const std::vector<std::string>& texts) {
+    number(texts.size());
+    for (const std::string& text : texts) add(text);
+  }
+  Hash128 hash() const { return xxh3_128(bytes_); }
+
+ private:
+  std::string bytes_;
+};
+
+Hash128 key_of(const ChatRequest& request, bool in_reasoning) {
+  Key key;
+  key.number(request.tools.size());
+  for (const Tool& tool : request.tools) {
+    key.add(tool.name);
+    key.add(tool.parameters);
+    key.number(tool.custom ? 1 : 0);
+    key.add(tool.input);
+  }
+  key.number(static_cast<std::size_t>(request.tool_choice.use));
+  key.add(request.tool_choice.name);
+  key.add(request.tool_choice.allowed);
+  key.number(request.parallel_tool_calls ? 1 : 0);
+  key.number(static_cast<std::size_t>(request.format.kind));
+  key.add(request.format.schema);
+  key.add(request.format.choices);
+  key.add(request.format.rule);
+  key.add(request.format.whitespace);
+  key.number(in_reasoning ? 1 : 0);
+  return key.hash();
+}
+
+}  // namespace
+
+ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, constrain::Compiler& compiler,
+                                   constrain::SchemaFitter& fitter)
+    : chosen_(chosen),
+      vocab_(vocab),
+      compiler_(compiler),
+      fitter_(fitter),
+      written_(limits::kCompiledGrammars, kWrittenBytes) {}
+
+Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning) {
+  const Hash128 key = key_of(request, in_reasoning);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto* known = written_.find(key)) return **known;
+  }
+  TRY(ConstraintSpec spec,
+      write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter_));
+  const std::lock_guard lock(mutex_);
+  written_.put(key, std::make_shared<const ConstraintSpec>(spec), spec.lark.size());
+  return spec;
+}
+
+}  // namespace kvern::chat
