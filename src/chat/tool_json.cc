@@ -10,6 +10,8 @@
 namespace kvern::chat {
 namespace {
 
+constexpr std::size_t kKeptBytes = 1024 * 1024;  // of a tool set's text; its JSON takes several times that
+
 // Lengths before the texts: no two sets give the same bytes.
 Hash128 digest_of(std::span<const Tool> tools) {
   std::string bytes;
@@ -37,6 +39,9 @@ std::shared_ptr<const Json> ToolJson::of(std::span<const Tool> tools) {
     }
   }
   auto json = std::make_shared<const Json>(tools_json(tools));
+  std::size_t bytes = 0;
+  for (const Tool& tool : tools) bytes += tool.description.size() + tool.parameters.size();
+  if (bytes > kKeptBytes) return json;
   const std::lock_guard lock(mutex_);
   latest_.emplace_front(digest, json);
   if (latest_.size() > limits::kParsedToolSets) latest_.pop_back();

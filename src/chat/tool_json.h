@@ -17,7 +17,8 @@ namespace kvern::chat {
 
 class ToolJson {
  public:
-  // What tools_json() gives. Kept while it is one of the last few tool sets asked for.
+  // What tools_json() gives. Kept while it is one of the last few tool sets asked for, unless it
+  // is very large.
   std::shared_ptr<const Json> of(std::span<const Tool> tools);
 
  private:

@@ -129,6 +129,7 @@ std::optional<Json> other_values_of_type(const std::vector<Json>& values, const 
 }
 
 std::optional<Json> other_values(const std::vector<Json>& values, const Json& base) {
+  if (values.size() > kValues) return std::nullopt;
   if (const std::vector<Json> all = values_of(base); !all.empty()) {
     Json left = Json::array();
     for (const Json& value : all)
@@ -136,7 +137,6 @@ std::optional<Json> other_values(const std::vector<Json>& values, const Json& ba
     if (left.empty()) return false;
     return Json{{"enum", std::move(left)}};
   }
-  if (values.size() > kValues) return std::nullopt;
   std::vector<Json> options;
   for (const std::string& type : types_of(base)) {
     auto option = other_values_of_type(values, type);
@@ -227,9 +227,12 @@ bool forbids_property(const Json& schema, const std::string& name) {
   return additional && *additional == Json(false) && !find(schema, "patternProperties");
 }
 
-bool no_common_value(const std::vector<Json>& a, const std::vector<Json>& b) {
-  return !a.empty() && !b.empty() &&
-         std::none_of(a.begin(), a.end(), [&b](const Json& value) { return contains(b, value); });
+// False when it has not the steps to tell.
+bool no_common_value(const std::vector<Json>& a, const std::vector<Json>& b, std::size_t& steps) {
+  const std::size_t cost = a.size() * b.size();
+  if (cost == 0 || cost > steps) return false;
+  steps -= cost;
+  return std::none_of(a.begin(), a.end(), [&b](const Json& value) { return contains(b, value); });
 }
 
 bool no_common_type(const Json& a, const Json& b) {
@@ -242,11 +245,14 @@ bool no_common_type(const Json& a, const Json& b) {
   return true;
 }
 
-bool disjoint(const Json& first, const Json& second, const Json& base, const Json& root, int depth) {
+bool disjoint(const Json& first, const Json& second, const Json& base, const Json& root, std::size_t& steps,
+              int depth) {
+  if (steps == 0) return false;
+  --steps;
   const Json& a = resolved(first, root);
   const Json& b = resolved(second, root);
   if (depth > kDepth || !a.is_object() || !b.is_object()) return a == Json(false) || b == Json(false);
-  if (no_common_type(a, b) || no_common_value(values_of(a), values_of(b))) return true;
+  if (no_common_type(a, b) || no_common_value(values_of(a), values_of(b), steps)) return true;
   if (!only_objects(a) && !only_objects(b) && !only_objects(base)) return false;
   for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     const Json* required = find(*one, "required");
@@ -259,7 +265,7 @@ bool disjoint(const Json& first, const Json& second, const Json& base, const Jso
       if (forbids_property(*other, key)) return true;
       const Json* property = properties ? find(*properties, key.c_str()) : nullptr;
       const Json* other_property = other_properties ? find(*other_properties, key.c_str()) : nullptr;
-      if (property && other_property && disjoint(*property, *other_property, Json::object(), root, depth + 1))
+      if (property && other_property && disjoint(*property, *other_property, Json::object(), root, steps, depth + 1))
         return true;
     }
   }
@@ -297,8 +303,8 @@ std::optional<Json> negation(const Json& schema, const Json& base) {
   return any_of(std::move(options));
 }
 
-bool are_disjoint(const Json& a, const Json& b, const Json& base, const Json& root) {
-  return disjoint(a, b, base, root, 0);
+bool are_disjoint(const Json& a, const Json& b, const Json& base, const Json& root, std::size_t& steps) {
+  return disjoint(a, b, base, root, steps, 0);
 }
 
 }  // namespace kvern::constrain

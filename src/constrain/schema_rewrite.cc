@@ -15,11 +15,13 @@
 namespace kvern::constrain {
 namespace {
 
-constexpr std::size_t kBranches = 8;         // of a oneOf, or dependencies of one schema
-constexpr std::size_t kNegatedBranches = 4;  // each is written with the opposite of all others
-constexpr std::size_t kProperties = 12;      // of which one must be there
-constexpr std::size_t kUnique = 4;           // values; their arrangements are written out
-constexpr std::size_t kConditions = 12;      // rewritten in one schema: they multiply
+constexpr std::size_t kBranches = 8;           // dependencies of one schema
+constexpr std::size_t kComparedBranches = 64;  // of a oneOf, each with all others
+constexpr std::size_t kCompareSteps = 20'000;  // of schemas and values, for one oneOf
+constexpr std::size_t kNegatedBranches = 4;    // each is written with the opposite of all others
+constexpr std::size_t kProperties = 12;        // of which one must be there
+constexpr std::size_t kUnique = 4;             // values; their arrangements are written out
+constexpr std::size_t kConditions = 12;        // rewritten in one schema: they multiply
 
 constexpr std::array<const char*, 9> kInPlace = {
     "$ref", "allOf", "anyOf", "oneOf", "not", "if", "$dynamicRef", "dependentSchemas", "dependencies"};
@@ -241,10 +243,11 @@ class Rewriter {
     if (it == schema.end() || !it->is_array() || it->empty()) return;
     Json base = schema;
     base.erase("oneOf");
-    bool disjoint = true;
+    std::size_t steps = kCompareSteps;
+    bool disjoint = it->size() <= kComparedBranches;
     for (std::size_t i = 0; i < it->size() && disjoint; ++i)
       for (std::size_t j = i + 1; j < it->size() && disjoint; ++j)
-        disjoint = are_disjoint((*it)[i], (*it)[j], base, root_);
+        disjoint = are_disjoint((*it)[i], (*it)[j], base, root_, steps);
     Json options = disjoint ? *it : exclusive(*it, base);
     if (options.empty()) return;
     schema.erase("oneOf");

@@ -287,10 +287,14 @@ void write_out(RuleNode& node, const TextRuleSet& rules, const RuleNode& ignored
 
 Status check_terminals(TextRuleSet& rules) { return Terminals(rules).check(); }
 
+// What is ignored becomes a terminal of its own, so that it is written once however often it may stand.
 void write_out_ignored(TextRuleSet& rules) {
   if (rules.ignored.empty()) return;
-  const RuleNode ignored = repeated(of_parts(Kind::choice, std::move(rules.ignored)), 0, -1);
+  RuleNode any = repeated(of_parts(Kind::choice, std::move(rules.ignored)), 0, -1);
   rules.ignored.clear();
+  rules.rules.push_back({"", true, std::move(any), 1});
+  RuleNode ignored{Kind::rule};
+  ignored.index = rules.rules.size() - 1;
   for (TextRuleSet::Rule& rule : rules.rules)
     if (!rule.terminal) write_out(rule.body, rules, ignored);
   std::vector<RuleNode> parts;

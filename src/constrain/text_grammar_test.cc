@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <regex>
@@ -288,7 +289,7 @@ std::string chain(std::string_view rule, std::string_view last, int length) {
 
 // Each gives an expression or an error, and soon.
 TEST_F(TextGrammars, HostileGrammarsNeitherHangNorCrash) {
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of the processor: the machine may be busy
   const std::vector<std::pair<TextSyntax, std::string>> hostile = {
       {TextSyntax::regex, "(a{1000}){1000}"},
       {TextSyntax::regex, "((a*)*)*b"},
@@ -319,7 +320,7 @@ TEST_F(TextGrammars, HostileGrammarsNeitherHangNorCrash) {
       EXPECT_THAT(made.error().code, ::testing::AnyOf(Code::invalid, Code::too_large)) << text.substr(0, 100);
     }
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+  EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 60);
 }
 
 // The text could only go on for ever: that is the model's affair, one token at a time.

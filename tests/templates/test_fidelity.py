@@ -29,9 +29,9 @@ EXCEPTIONS = {
     ("Bielik-11B-v3.0-Instruct", "null_content"): NO_NULL,
     ("ibm-granite-granite-3.3-2B-Instruct", "null_content"): NO_NULL,
     ("microsoft-Phi-3.5-mini-instruct", "null_content"): NO_NULL,
-    ("fireworks-ai-llama-3-firefunction-v2", "*"): "adds a variable `functions` to text that we do not set; to us it is empty",
+    ("fireworks-ai-llama-3-firefunction-v2", "*"): "adds a variable we do not set to text; to us it is empty",
     ("llama-cpp-deepseek-r1", "tools"): "writes a filter's result as JSON, which Python refuses; to us it is a list",
-    ("meetkai-functionary-medium-v3.1", "tools"): "Python's `safe` escapes what is added to it as HTML, which no model wants to read",
+    ("meetkai-functionary-medium-v3.1", "tools"): "Python's `safe` escapes what is added to it as HTML",
 }
 
 # Templates that change a list of their own, which transformers' sandbox forbids: rendered without that ban.
@@ -78,8 +78,8 @@ TOOLS = [
     tool("edit", "Changes files.", mode={"type": "string", "enum": ["all", "one"], "description": "How"},
          edits={"type": "array", "description": "What", "items": {
              "type": "object", "properties": {"old": {"type": "string"}, "new": {"type": ["string", "null"]}}}},
-         options={"type": "object", "description": "More", "properties": {"deep": {"type": "boolean"}, "ratio": {"type": "number"}},
-                  "additionalProperties": False},
+         options={"type": "object", "description": "More", "additionalProperties": False,
+                  "properties": {"deep": {"type": "boolean"}, "ratio": {"type": "number"}}},
          either={"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "Either"}),
 ]
 
@@ -103,7 +103,8 @@ RESULTS = [result("call00001", "read_file", "line 1\n\"line\" 2 é"), result("ca
 
 
 def two_calls(**fields):
-    return [SYSTEM, ASK, turn(call("call00001", "read_file", ARGUMENTS), call("call00002", "now", {}), **fields), *RESULTS]
+    calls = call("call00001", "read_file", ARGUMENTS), call("call00002", "now", {})
+    return [SYSTEM, ASK, turn(*calls, **fields), *RESULTS]
 
 
 def one_call(arguments, **fields):
@@ -135,7 +136,8 @@ CONVERSATIONS = {
     "no_arguments": ([ASK, turn(call("call00001", "now", {}), content=""), result("call00001", "now", "")], TOOLS),
     "nested_arguments": (one_call(NESTED), TOOLS),
     "numbers": (one_call(NUMBERS), TOOLS),
-    "sliced": ([{"role": "user", "content": "é 日本 🙂 /no_think</think>é"}, ANSWER | {"content": "<think>é</think>日本"}, NEXT], None),
+    "sliced": ([{"role": "user", "content": "é 日本 🙂 /no_think</think>é"},
+                ANSWER | {"content": "<think>é</think>日本"}, NEXT], None),
     "parts": ([{"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]}], None),
 }
 
@@ -150,10 +152,11 @@ class RenderMain:
     """Our engine, as a process."""
 
     def __init__(self):
-        self.process = subprocess.Popen([RENDER_MAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+        self.process = subprocess.Popen([RENDER_MAIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
 
     def __call__(self, source, variables):
-        self.process.stdin.write(json.dumps({"template": source, "variables": variables, "constants": CONSTANTS}) + "\n")
+        job = {"template": source, "variables": variables, "constants": CONSTANTS}
+        self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 

@@ -103,6 +103,7 @@ bool take_type(CallShape& shape, const FirstCall& call) {
     shape.type_word = words.kind;
     shape.type_begin = text.substr(0, at);
     shape.parameter_name_end = text.substr(at + words.text.size());
+    if (trimmed(shape.type_begin).empty() || trimmed(shape.parameter_name_end).empty()) continue;
     if (count == shape.type_begin + std::string(words.count) + shape.parameter_name_end) return true;
   }
   return false;

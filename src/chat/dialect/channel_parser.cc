@@ -15,7 +15,7 @@ constexpr std::string_view kBetween = "\n\n";  // between two messages of one ki
 
 class ChannelParser : public Parser {
  public:
-  ChannelParser(const Dialect& dialect, ParserOptions options) : dialect_(dialect), options_(std::move(options)) {
+  explicit ChannelParser(ParserOptions options) : options_(std::move(options)) {
     for (const Tool& tool : options_.tools) tools_.emplace(tool.name, &tool);
     if (options_.in_reasoning) state_ = State::reasoning;
   }
@@ -67,11 +67,13 @@ class ChannelParser : public Parser {
     const std::size_t end = rest.find(kMessage);
     const std::size_t space = std::min(rest.find_first_not_of(kJsonSpace), rest.size());
     const std::string_view begin = rest.substr(space);
-    if (begin.empty()) return false;
+    if (begin.empty() && rest.size() <= kHeaderBytes) return false;
     const std::string_view marks[] = {kStart, kChannel, kRecipient};
     const bool can_be = std::any_of(std::begin(marks), std::end(marks),
                                     [begin](std::string_view mark) { return match(begin, mark) != Match::none; });
-    if (!can_be || std::min(end, rest.size()) > kHeaderBytes) {
+    const bool long_header =
+        end == std::string_view::npos ? rest.size() >= kHeaderBytes + kMessage.size() : end > kHeaderBytes;
+    if (!can_be || begin.empty() || long_header) {
       fresh_ = true;
       state_ = State::text;
       return true;
@@ -215,7 +217,6 @@ class ChannelParser : public Parser {
   static constexpr std::string_view kRecipient = "to=";
   static constexpr std::string_view kFunctions = "functions.";
 
-  const Dialect& dialect_;
   const ParserOptions options_;
   std::unordered_map<std::string_view, const Tool*> tools_;  // into options_
   InputBuffer buffer_;
@@ -232,8 +233,8 @@ class ChannelParser : public Parser {
 
 }  // namespace
 
-std::unique_ptr<Parser> make_channel_parser(const Dialect& dialect, ParserOptions options) {
-  return std::make_unique<ChannelParser>(dialect, std::move(options));
+std::unique_ptr<Parser> make_channel_parser(ParserOptions options) {
+  return std::make_unique<ChannelParser>(std::move(options));
 }
 
 }  // namespace kvern::chat

@@ -11,7 +11,7 @@
 
 namespace kvern::chat {
 
-std::unique_ptr<Parser> make_channel_parser(const Dialect& dialect, ParserOptions options);
+std::unique_ptr<Parser> make_channel_parser(ParserOptions options);
 
 // As write_constraint() says. The prompt ends with "<|start|>assistant".
 Result<ConstraintSpec> write_channel_constraint(const Dialect& dialect, const ChatRequest& request, const Vocab& vocab,

@@ -69,10 +69,12 @@ ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, con
 
 Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning) {
   const Hash128 key = key_of(request, in_reasoning);
+  std::shared_ptr<const ConstraintSpec> known;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto* known = written_.find(key)) return **known;
+    if (const auto* found = written_.find(key)) known = *found;
   }
+  if (known) return *known;  // megabytes at worst: copied without the lock
   TRY(ConstraintSpec spec,
       write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter_));
   const std::lock_guard lock(mutex_);

@@ -11,6 +11,10 @@
 namespace kvern::chat {
 namespace {
 
+// Blanks that are held because a call may follow are looked at again with each piece of text, so there is
+// a bound: behind more of them there is no call.
+constexpr std::size_t kBlankBytes = 1'024;
+
 class TurnParser : public Parser, private CallSink {
  public:
   TurnParser(const Dialect& dialect, ParserOptions options)
@@ -122,6 +126,10 @@ class TurnParser : public Parser, private CallSink {
   bool read_whole() {
     const std::string_view rest = input_.rest();
     const std::size_t space = std::min(rest.find_first_not_of(kJsonSpace), rest.size());
+    if (space > kBlankBytes) {
+      state_ = State::text;
+      return true;
+    }
     std::string_view begin = dialect_.trigger;
     Match found = match(rest.substr(space), begin);
     for (const std::string_view other : dialect_.other_begins) {
@@ -207,6 +215,10 @@ class TurnParser : public Parser, private CallSink {
     if (!comma.empty() && rest.substr(at).starts_with(comma)) {
       at += comma.size();
       at = std::min(rest.find_first_not_of(kJsonSpace, at), rest.size());
+    }
+    if (at > kBlankBytes) {
+      state_ = State::text;
+      return true;
     }
     rest.remove_prefix(at);
     const Match next = match(rest, begin);
@@ -315,7 +327,7 @@ class TurnParser : public Parser, private CallSink {
 }  // namespace
 
 std::unique_ptr<Parser> make_parser(const Dialect& dialect, ParserOptions options) {
-  if (dialect.layout == Layout::channels) return make_channel_parser(dialect, std::move(options));
+  if (dialect.layout == Layout::channels) return make_channel_parser(std::move(options));
   return std::make_unique<TurnParser>(dialect, std::move(options));
 }
 

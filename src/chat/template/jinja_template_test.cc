@@ -113,6 +113,29 @@ TEST(JinjaTemplate, JsonIsWrittenAsPythonWritesIt) {
   EXPECT_EQ(text("{{ v | tojson(sort_keys=true) }}", {{"v", {{"b", 1}, {"a", 2}}}}), "{\"a\": 2, \"b\": 1}");
 }
 
+TEST(JinjaTemplate, ValuesArePrintedAsPythonPrintsThem) {
+  const auto value = parse_json(R"(["it's \"x\"", "a\nb é", 1e-7, 1e16, true, null, {"k": []}, 18446744073709551615])");
+  ASSERT_TRUE(value);
+  const std::string printed = R"(['it\'s "x"', 'a\nb é', 1e-07, 1e+16, True, None, {'k': []}, 18446744073709551615])";
+  for (const char* source : {"{{ v }}", "{{ v ~ '' }}", "{{ v | string }}"})
+    EXPECT_EQ(text(source, {{"v", *value}}), printed) << source;
+  EXPECT_EQ(text("{{ v[7] }} {{ v[7] | tojson }} {{ v[5] }}{{ missing }}", {{"v", *value}}),
+            "18446744073709551615 18446744073709551615 None");
+}
+
+TEST(JinjaTemplate, TextIsCountedAndCutInCharacters) {
+  const Json input = {{"x", "é日x"}};
+  EXPECT_EQ(text("{{ x | length }}{{ x[0] }}{{ x[-2] }}{{ x[1:] }}{{ x[:-1] }}{{ x[::-1] }}", input), "3é日日xé日x日é");
+  EXPECT_EQ(text("{% for c in x %}<{{ c }}>{% endfor %}{{ x[3] is defined }}", input), "<é><日><x>False");
+}
+
+TEST(JinjaTemplate, MembershipWorksAsInPython) {
+  EXPECT_EQ(text("{{ 'a' in missing }}{{ missing in ['a'] }}{{ ['a'] in [['a']] }}{{ 'k' in {'k': 1} }}"),
+            "FalseFalseTrueTrue");
+  for (const char* source : {"{{ 1 in 'a1' }}", "{{ 'a' in none }}", "{{ 'a' + 1 }}", "{{ 'a' + ['b'] }}"})
+    EXPECT_TRUE(is_invalid(source)) << source;
+}
+
 TEST(JinjaTemplate, LoopsAssignmentsAndMethodsWorkAsInJinja) {
   const Json input = {{"l", {3, 1, 2}}, {"o", {{"a", 1}, {"b", 2}}}};
   EXPECT_EQ(text("{% for i in l %}{{ loop.index }}{{ i }}{{ ',' if not loop.last }}{% endfor %}", input), "13,21,32");

@@ -209,6 +209,7 @@ class ElementsReader final : public ArgumentReader {
     if (const Match found = closing(rest); found != Match::full) return found;
     const std::string_view behind = rest.substr(mark_.size() + frames_.back().name.size() + 3);
     const std::size_t space = std::min(behind.substr(0, kSpaceBytes).find_first_not_of(kJsonSpace), behind.size());
+    if (space == behind.size() && space >= kSpaceBytes) return Match::full;  // blanks enough to tell
     const Match found = begins(behind.substr(space));
     return found == Match::partial && input.last ? Match::full : found;
   }

@@ -127,7 +127,7 @@ class LiteralReader final : public ArgumentReader {
     const std::size_t end = rest.find_first_of(stop, cursor_);
     if (end == std::string_view::npos) {
       cursor_ = rest.size();
-      return cursor_ < kKeyBytes ? Step::wait : Step::text;
+      return cursor_ <= kKeyBytes ? Step::wait : Step::text;
     }
     if (end == 0 || end > kKeyBytes) return Step::text;
     separate();

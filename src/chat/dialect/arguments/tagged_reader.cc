@@ -224,7 +224,8 @@ class TaggedReader : public ArgumentReader {
     sink.call_args(text);
   }
 
-  // Whether the schema refuses the JSON and takes the text: a number out of its bounds, say.
+  // Whether the schema refuses the JSON and takes the text: a number out of its bounds, say. Asked on the
+  // thread that streams, so of small schemas only.
   bool is_only_text(std::string_view value) const {
     const auto properties = schema_.find("properties");
     if (properties == schema_.end() || !properties->is_object()) return false;
@@ -232,7 +233,9 @@ class TaggedReader : public ArgumentReader {
     if (property == properties->end() || allows_all(*property)) return false;
     const auto document = standalone(*property, schema_);
     if (!document) return false;
-    const auto check = constrain::SchemaCheck::compile(dump_json(*document));
+    const std::string schema = dump_json(*document);
+    if (schema.size() > kCheckedBytes) return false;
+    const auto check = constrain::SchemaCheck::compile(schema);
     if (!check || check->check(value)) return false;
     std::string text;
     append_json_string(text, value);
@@ -285,6 +288,7 @@ class TaggedReader : public ArgumentReader {
   }
 
   static constexpr std::size_t kTypeWordBytes = 16;
+  static constexpr std::size_t kCheckedBytes = 4'096;
   static constexpr std::size_t kMarkSpaceBytes = 64;  // between its parts: what is waited for is looked at again
 
   const Dialect& dialect_;
