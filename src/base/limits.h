@@ -53,10 +53,12 @@ inline constexpr std::size_t kCallsToCheck = 256;     // finished calls waiting 
 
 // Grammars
 inline constexpr std::size_t kGrammarBytes = 4 * 1024 * 1024;
-inline constexpr std::size_t kCompiledGrammars = 64;         // kept by content hash
-inline constexpr std::size_t kTextRuleBytes = 256 * 1024;    // of a client's Lark, GBNF, regular expression or choices
-inline constexpr std::size_t kTextRules = 2'000;             // rules of a client's grammar
-inline constexpr int kTextRepeats = 10'000;                  // of one part of it
+inline constexpr std::size_t kCompiledGrammars = 64;       // kept by content hash
+inline constexpr std::size_t kTextRuleBytes = 256 * 1024;  // of a client's Lark, GBNF, regular expression or choices
+inline constexpr std::size_t kRegexBytes = 4'096;          // of one regular expression: its automaton can be far larger
+inline constexpr std::size_t kTextParts = 2'000;           // literals, expressions and groups of a client's grammar
+inline constexpr std::size_t kTextRules = 2'000;           // rules of a client's grammar
+inline constexpr int kTextRepeats = 10'000;                // of one part of it
 inline constexpr std::size_t kArgumentSchemaSteps = 20'000;  // subschemas of one tool that a grammar is written from
 inline constexpr std::size_t kArgumentNesting = 128;  // brackets in generated arguments: then the call is given up
 inline constexpr std::size_t kCheckedSchemas = 64;    // compiled for checks of finished calls, kept by content hash

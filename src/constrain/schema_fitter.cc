@@ -174,6 +174,8 @@ class Fitter final : public SchemaFitter {
       if (const FittedSchema* known = fitted_.find(key)) return *known;
     }
     JsonStyle safe_style = style;
+    if (style.whitespace.size() > limits::kRegexBytes)
+      return fail(Code::invalid, fmt::format("the pattern of white space has more than {} bytes", limits::kRegexBytes));
     if (!style.whitespace.empty()) {
       TRY(safe_style.whitespace, rewritten_regex(style.whitespace, RegexSyntax::rust, RegexText::blank));
     }

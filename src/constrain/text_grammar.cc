@@ -141,12 +141,32 @@ Result<std::string> checked_regex(const GrammarCompiler& compiler, std::string_v
   return expression;
 }
 
+std::size_t parts_of(const RuleNode& node) {
+  std::size_t count = 1;
+  for (const RuleNode& part : node.parts) count += parts_of(part);
+  return count;
+}
+
+// Parts that may be empty are all looked at for each token, so their number has a bound of its own.
+Result<TextRuleSet> bounded(Result<TextRuleSet> rules) {
+  if (!rules) return rules;
+  std::size_t count = 0;
+  for (const TextRuleSet::Rule& rule : rules->rules) count += parts_of(rule.body);
+  for (const RuleNode& node : rules->ignored) count += parts_of(node);
+  if (count <= limits::kTextParts) return rules;
+  return fail(Code::invalid, fmt::format("the grammar has {} parts; at most {} are taken", count, limits::kTextParts));
+}
+
 Result<std::string> expression_of(const GrammarCompiler& compiler, const TextRule& rule, TextForm form) {
   switch (rule.syntax) {
     case TextSyntax::any: return regex_expression(kAnyText, form);
-    case TextSyntax::regex: return checked_regex(compiler, rule.definition, form);
-    case TextSyntax::lark: return grammar_expression(compiler, read_lark(rule.definition), form);
-    case TextSyntax::gbnf: return grammar_expression(compiler, read_gbnf(rule.definition), form);
+    case TextSyntax::regex:
+      if (rule.definition.size() > limits::kRegexBytes)
+        return fail(Code::invalid, fmt::format("the regular expression has {} bytes; at most {} are taken",
+                                               rule.definition.size(), limits::kRegexBytes));
+      return checked_regex(compiler, rule.definition, form);
+    case TextSyntax::lark: return grammar_expression(compiler, bounded(read_lark(rule.definition)), form);
+    case TextSyntax::gbnf: return grammar_expression(compiler, bounded(read_gbnf(rule.definition)), form);
   }
   return std::string();
 }
