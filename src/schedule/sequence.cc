@@ -24,6 +24,7 @@ constexpr std::int32_t kKnownTokens = 128;
 Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
     : start_(std::move(start)),
       vocab_(vocab),
+      constrained_(start_.grammar.valid()),
       tokens_end_(context),
       tokens_(std::move(start_.request.prompt.tokens)),
       sampler_(start_.request.sampling, start_.seed),

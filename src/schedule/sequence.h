@@ -53,8 +53,13 @@ class Sequence {
   // It must not produce more: its client does not take what is there, or its grammar is still being
   // compiled and only the token before the first draw is left.
   bool parked() const { return start_.stream->full() || (awaits_grammar() && pending() <= 1); }
-  // Tokens that may be computed now.
-  std::int32_t computable() const { return awaits_grammar() ? pending() - 1 : pending(); }
+  // Tokens that may be computed now. With a grammar the last token before the first draw is computed on
+  // its own, whether the grammar was ready by then or not: how a prompt is cut decides the last bits of
+  // its logits, and they must not depend on how long a compiler took.
+  std::int32_t computable() const {
+    const bool apart = constrained_ && !started() && (awaits_grammar() || pending() > 1);
+    return apart ? pending() - 1 : pending();
+  }
 
   bool awaits_grammar() const { return start_.grammar.valid(); }
   // Takes the grammar when it is there; an error is why there is none.
@@ -104,6 +109,7 @@ class Sequence {
 
   Start start_;
   const Vocab& vocab_;
+  const bool constrained_;
   std::int32_t tokens_end_;  // tokens_.size() at which the turn is cut
   std::int32_t gained_ = 0;  // tokens the last step gave
   std::vector<TokenId> tokens_;
