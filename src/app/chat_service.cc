@@ -72,7 +72,7 @@ Status start_chat(ModelService& model, const http::Request& http_request,
   one.tokens_max = request.tokens_max;
   one.stops = request.stops;
   one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model.vocab());
-  one.markers = chat::marker_tokens(*chosen.dialect, model.vocab());
+  one.markers = model.renderer().markers();
   one.session = request.session;
 
   api::ResponseHead head{one.id, request.model.empty() ? model.name() : request.model, unix_time_s()};

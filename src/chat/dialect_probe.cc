@@ -69,10 +69,7 @@ class Prober {
   std::string render(Json messages, bool asking) const {
     Json variables = {{"messages", std::move(messages)}, {"tools", tools_}, {"add_generation_prompt", asking}};
     const auto parts = jinja_.render(variables, constants_);
-    std::string text;
-    if (!parts) return text;
-    for (const RenderedPart& part : *parts) text += part.text;
-    return text;
+    return parts ? joined(*parts) : std::string();
   }
 
   const JinjaTemplate& jinja_;

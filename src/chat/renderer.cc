@@ -27,15 +27,8 @@ namespace {
 
 using Parts = std::vector<RenderedPart>;
 
-std::string joined(const Parts& parts) {
-  std::string text;
-  for (const RenderedPart& part : parts) text += part.text;
-  return text;
-}
-
-Result<Chosen> choose(const RendererOptions& options, const TemplateTraits& traits,
-                      const std::vector<CallProbe>& probes) {
-  Chosen chosen = choose_dialect(options.template_source, traits.rendered, probes);
+Result<Chosen> choose(const RendererOptions& options, const TemplateTraits& traits) {
+  Chosen chosen = choose_dialect(options.template_source, traits.probes);
   // A template that does not show them would lose them: they are described in text instead.
   chosen.knows_tools = chosen.knows_tools && traits.knows_tools;
   if (options.dialect.empty()) return chosen;
@@ -76,13 +69,15 @@ class TemplateRenderer final : public Renderer {
       : vocab_(vocab),
         chosen_(std::move(chosen)),
         keep_headers_(keep_headers),
-        control_names_(vocab, marker_tokens(*chosen_.dialect, vocab)),
+        markers_(marker_tokens(*chosen_.dialect, vocab)),
+        control_names_(vocab, markers_),
         writer_(std::move(jinja), constants_of(vocab), traits, chosen_) {
     header_ = generation_header();
     vocab.tokenize(header_, SpecialTokens::as_tokens, header_tokens_);
   }
 
   const Chosen& dialect() const override { return chosen_; }
+  const std::vector<TokenId>& markers() const override { return markers_; }
 
   Result<RenderedChat> render(const ChatRequest& request, const Recalled* recalled) const override {
     RenderedChat chat;
@@ -183,6 +178,7 @@ class TemplateRenderer final : public Renderer {
   const Vocab& vocab_;
   const Chosen chosen_;
   const bool keep_headers_;
+  const std::vector<TokenId> markers_;
   const ControlNames control_names_;
   const TemplateWriter writer_;
   std::string header_;  // and its tokens
@@ -197,7 +193,7 @@ Result<std::unique_ptr<Renderer>> Renderer::create(const Vocab& vocab, RendererO
   if (!parsed) return fail(parsed.error().code, parsed.error().message, "--chat-template");
   const Json constants = constants_of(vocab);
   const TemplateTraits traits = traits_of(**parsed, constants);
-  TRY(Chosen chosen, choose(options, traits, probe_renders(**parsed, constants)));
+  TRY(Chosen chosen, choose(options, traits));
   return std::make_unique<TemplateRenderer>(vocab, std::move(chosen), traits, std::move(*parsed),
                                             options.keep_transport_headers);
 }

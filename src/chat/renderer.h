@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "chat/dialect/dialect.h"
@@ -37,6 +38,7 @@ class Renderer {
   virtual ~Renderer() = default;
 
   virtual const Chosen& dialect() const = 0;
+  virtual const std::vector<TokenId>& markers() const = 0;  // marker_tokens() of it
 
   // recalled: the request's messages as TurnIndex::recall() gave them; null: as they are. A recalled
   // turn's own tokens are used where everything before it has the tokens it was generated after, and

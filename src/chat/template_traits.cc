@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "chat/dialect_probe.h"
+
 namespace kvern::chat {
 namespace {
 
@@ -67,9 +69,7 @@ class Prober {
     const auto parts =
         jinja_.render({{"messages", messages}, {"tools", tools}, {"add_generation_prompt", false}}, constants_);
     if (!parts) return std::nullopt;
-    std::string text;
-    for (const RenderedPart& part : *parts) text += part.text;
-    return text;
+    return joined(*parts);
   }
 
  private:
@@ -137,20 +137,6 @@ std::vector<std::string_view> reasoning_names(std::string_view source) {
     if (mentions_field(source, name)) names.push_back(name);
   if (names.empty()) names.emplace_back("reasoning_content");
   return names;
-}
-
-std::vector<std::string> rendered_probes(const Prober& prober, const JsonForm& form) {
-  std::vector<std::string> rendered;
-  for (const bool nine : {false, true}) {
-    const std::vector<ToolCall> calls = probe_calls(nine);
-    for (std::size_t count = calls.size(); count > 0; --count) {
-      const std::vector<ToolCall> made(calls.begin(), calls.begin() + static_cast<std::ptrdiff_t>(count));
-      Messages messages = {user(), calling(made)};
-      for (const ToolCall& call : made) messages.push_back(result_of(call));
-      rendered.push_back(prober.render(plain_json(messages, form), tools_json(probe_tools())).value_or(""));
-    }
-  }
-  return rendered;
 }
 
 // A conversation, what of it must be seen, and what may help when it is not.
@@ -275,7 +261,7 @@ TemplateTraits traits_of(const JinjaTemplate& jinja, const Json& constants) {
   traits.knows_tools = writes_tools(prober, traits.form);
   traits.no_tools_as_list = !prober.render(plain_json({user()}, traits.form), nullptr) &&
                             prober.render(plain_json({user()}, traits.form), Json::array());
-  traits.rendered = rendered_probes(prober, traits.form);
+  traits.probes = probe_renders(jinja, constants);
   return traits;
 }
 

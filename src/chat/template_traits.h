@@ -20,8 +20,7 @@ struct TemplateTraits {
   bool knows_calls = false;       // and an assistant's calls
   bool no_tools_as_list = false;  // it goes through `tools` even when there are none
   JsonForm form;
-  // Conversations with probe_calls(), for choose_dialect(); those it refused are empty.
-  std::vector<std::string> rendered;
+  std::vector<CallProbe> probes;  // probe_renders(), for choose_dialect()
 };
 
 // What `tools` is when there are none.

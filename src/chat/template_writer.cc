@@ -21,8 +21,10 @@ bool shows_calls(const TemplateTraits& traits, const Dialect& dialect) {
   for (const bool nine : {false, true}) {
     const std::vector<ToolCall> calls = probe_calls(nine);
     const std::string call = render_calls(dialect, std::span(calls).first(1));
-    for (const std::string& text : traits.rendered)
-      if (text.find(call) != std::string::npos) return true;
+    for (const CallProbe& probe : traits.probes) {
+      if (probe.as_text != (traits.form.arguments == ArgumentForm::text)) continue;
+      if (probe.one.find(call) != std::string::npos || probe.two.find(call) != std::string::npos) return true;
+    }
   }
   return false;
 }

@@ -61,7 +61,7 @@ bool writes(const Dialect& dialect, std::string_view source) {
 
 // The longest of the records' own renderings that a conversation shows: a family whose form is part
 // of another's is not taken for it.
-const Dialect* shown_in(std::span<const std::string_view> rendered, std::string_view source) {
+const Dialect* shown_in(std::span<const CallProbe> probes, std::string_view source) {
   const Dialect* best = nullptr;
   std::size_t length = 0;
   for (const Dialect* dialect : all_dialects()) {
@@ -69,8 +69,9 @@ const Dialect* shown_in(std::span<const std::string_view> rendered, std::string_
       const std::vector<ToolCall> calls = probe_calls(nine);
       for (const std::size_t count : {calls.size(), std::size_t{1}}) {
         const std::string text = render_calls(*dialect, std::span(calls).first(count));
-        const bool shown = std::any_of(rendered.begin(), rendered.end(),
-                                       [&text](std::string_view one) { return contains(one, text); });
+        const bool shown = std::any_of(probes.begin(), probes.end(), [&text](const CallProbe& probe) {
+          return contains(probe.one, text) || contains(probe.two, text);
+        });
         // Families whose calls are the same differ in other marks.
         const bool better = text.size() > length || (text.size() == length && writes(*dialect, source));
         if (shown && better) {
@@ -116,12 +117,9 @@ std::vector<ToolCall> probe_calls(bool nine) {
           {.id = nine ? "kvprobe02" : "functions.kv_other:1", .name = "kv_other", .arguments = "{}", .written_id = {}}};
 }
 
-Chosen choose_dialect(std::string_view template_source, std::span<const std::string> rendered,
-                      std::span<const CallProbe> probes) {
+Chosen choose_dialect(std::string_view template_source, std::span<const CallProbe> probes) {
   Chosen chosen;
-  std::vector<std::string_view> shown(rendered.begin(), rendered.end());
-  for (const CallProbe& probe : probes) shown.insert(shown.end(), {probe.one, probe.two});
-  chosen.dialect = shown_in(shown, template_source);
+  chosen.dialect = shown_in(probes, template_source);
   if (chosen.dialect == nullptr) chosen.dialect = by_signs(template_source);
   if (chosen.dialect == nullptr) {
     chosen.derived = derive_dialect(template_source, probes);

@@ -84,7 +84,7 @@ const std::map<std::string, std::string> kDescribed = {
     {"microsoft-Phi-3.5-mini-instruct", "calls are left out"},
 };
 
-Chosen choose(const std::string& source) { return choose_dialect(source, {}, testing::probes_of(source)); }
+Chosen choose(const std::string& source) { return choose_dialect(source, testing::probes_of(source)); }
 
 TEST(ChooseDialect, FindsTheRecordOfEveryKnownTemplate) {
   if (testing::template_names().empty()) GTEST_SKIP() << "no llama.cpp source here";

@@ -194,7 +194,7 @@ TEST(DeriveDialect, WritesTheCallsOfKnownFamiliesAsTheirOwnRecordsDo) {
     const auto probes = probes_of(source);
     const auto found = derive_dialect(source, probes);
     ASSERT_NE(found, nullptr) << name;
-    const Dialect& ours = *choose_dialect(source, {}, probes).dialect;
+    const Dialect& ours = *choose_dialect(source, probes).dialect;
     EXPECT_EQ(found->parallel, ours.parallel) << name;
     std::vector<ToolCall> calls = probe_calls(true);
     calls.resize(ours.parallel ? 2 : 1);

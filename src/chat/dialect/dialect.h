@@ -149,10 +149,9 @@ struct CallProbe {
 inline constexpr std::string_view kProbeQuestion = "kv question";  // the user's message
 inline constexpr std::string_view kProbeText = "kv said";          // the assistant's, where it has any
 
-// The dialect a chat template writes. rendered: what it made of conversations with probe_calls(), each
-// with both or the first of them only; empty where it failed. A record whose own rendering of the
-// calls is found there is certain; else the signs in the source decide; else what the probes show of
-// an unknown family makes a record of its own (derive.h); else it is the Hermes record, without tools.
+// The dialect a chat template writes. A record whose own rendering of the calls is found in a probe is
+// certain; else the signs in the source decide; else what the probes show of an unknown family makes a
+// record of its own (derive.h); else it is the Hermes record, without tools.
 // knows_tools: the template renders `tools` and calls itself.
 struct Chosen {
   const Dialect* dialect = nullptr;        // points into `derived` or to a constant
@@ -160,8 +159,7 @@ struct Chosen {
   bool knows_tools = false;
   bool reasons = false;  // the template mentions the dialect's reasoning markers
 };
-Chosen choose_dialect(std::string_view template_source, std::span<const std::string> rendered = {},
-                      std::span<const CallProbe> probes = {});
+Chosen choose_dialect(std::string_view template_source, std::span<const CallProbe> probes = {});
 
 // What a turn may look like, for a tool set and choice or a response format. An empty `lark` when
 // nothing needs enforcing (no tools or tool_choice none, text format).

@@ -124,7 +124,9 @@ TEST_P(TaggedFamily, IsChosenByWhatItsTemplateRenders) {
   const auto text = render_template(GetParam(), probe_calls(false));
   if (!text && text.error().code == Code::not_found) GTEST_SKIP() << "the template is not on this machine";
   ASSERT_TRUE(text.has_value()) << text.error().message;
-  const std::vector<std::string> shown = {*text};
+  CallProbe probe;
+  probe.two = *text;
+  const std::vector<CallProbe> shown = {probe};
   EXPECT_EQ(choose_dialect("{% for t in tools %}{% endfor %}", shown).dialect->name, GetParam().dialect);
 }
 

@@ -20,6 +20,12 @@ struct RenderedPart {
   bool is_input = false;
 };
 
+inline std::string joined(const std::vector<RenderedPart>& parts) {
+  std::string text;
+  for (const RenderedPart& part : parts) text += part.text;
+  return text;
+}
+
 class JinjaTemplate {
  public:
   // Code::invalid with the position when the source is no template or exceeds a limit.
