@@ -8,32 +8,6 @@ namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-void append_utf8(std::string& out, std::uint32_t point) {
-  const auto byte = [&](std::uint32_t value) { out += static_cast<char>(value); };
-  if (point < 0x80) {
-    byte(point);
-  } else if (point < 0x800) {
-    byte(0xC0 | (point >> 6));
-    byte(0x80 | (point & 0x3F));
-  } else if (point < 0x10000) {
-    byte(0xE0 | (point >> 12));
-    byte(0x80 | ((point >> 6) & 0x3F));
-    byte(0x80 | (point & 0x3F));
-  } else {
-    byte(0xF0 | (point >> 18));
-    byte(0x80 | ((point >> 12) & 0x3F));
-    byte(0x80 | ((point >> 6) & 0x3F));
-    byte(0x80 | (point & 0x3F));
-  }
-}
-
 }  // namespace
 
 void CustomInput::feed(std::string_view piece, std::string& out) {
@@ -76,28 +50,17 @@ void CustomInput::begin_value(char c) {
     return;
   }
   place_ = Place::other;
-  depth_ = 0;
-  in_string_ = false;
-  escaped_ = false;
+  nesting_ = {};
   take_other(c);
 }
 
 // A value that is not ours, up to the comma or bracket behind it.
 void CustomInput::take_other(char c) {
-  if (in_string_) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      in_string_ = false;
-    }
-    return;
+  if (nesting_.outside() && (c == ',' || c == '}')) {
+    place_ = c == ',' ? Place::member : Place::after;
+  } else {
+    nesting_.closes(c);
   }
-  if (c == '"') in_string_ = true;
-  if (c == '{' || c == '[') ++depth_;
-  if (depth_ == 0 && (c == ',' || c == '}')) place_ = c == ',' ? Place::member : Place::after;
-  if ((c == '}' || c == ']') && depth_ > 0) --depth_;
 }
 
 void CustomInput::take_in_string(char c, std::string& out) {

@@ -4,10 +4,11 @@
 // text and any split of it the joined output is the same. Thread: one at a time.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "base/json_text.h"
 
 namespace kvern::api {
 
@@ -39,8 +40,7 @@ class CustomInput {
   int hex_digits_ = 0;      // still to come
   std::uint32_t unit_ = 0;  // of a \u escape
   std::uint32_t high_ = 0;  // the first half of a pair; 0: none
-  std::size_t depth_ = 0;   // of another member's value
-  bool in_string_ = false;  // in that value
+  JsonNesting nesting_;     // of another member's value
 };
 
 std::string custom_input(std::string_view arguments);  // of a whole call

@@ -50,4 +50,25 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
+bool JsonNesting::closes(char c) {
+  if (in_string_) {
+    if (escaped_) {
+      escaped_ = false;
+    } else if (c == '\\') {
+      escaped_ = true;
+    } else if (c == '"') {
+      in_string_ = false;
+    }
+    return false;
+  }
+  if (c == '"') {
+    in_string_ = true;
+  } else if (c == '{' || c == '[') {
+    ++depth_;
+  } else if ((c == '}' || c == ']') && depth_ > 0) {
+    return --depth_ == 0;
+  }
+  return false;
+}
+
 }  // namespace kvern

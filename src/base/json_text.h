@@ -1,6 +1,8 @@
-// Writing JSON without building a document: for the hot path and for log lines.
+// JSON without a document: written for the hot path and for log lines, followed as it is generated.
+// Thread: any.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -12,5 +14,20 @@ void append_json_escaped(std::string& out, std::string_view text);
 
 // The same with quotes around it.
 void append_json_string(std::string& out, std::string_view text);
+
+// Follows brackets and strings, a character at a time, from the first bracket of a value.
+class JsonNesting {
+ public:
+  // True when c closed the value. What is between brackets is not judged.
+  bool closes(char c);
+  bool in_string() const { return in_string_; }
+  // Within no bracket and no string: what ends a member stands here.
+  bool outside() const { return depth_ == 0 && !in_string_; }
+
+ private:
+  std::size_t depth_ = 0;
+  bool in_string_ = false;
+  bool escaped_ = false;
+};
 
 }  // namespace kvern

@@ -22,6 +22,12 @@ bool is_utf8(std::string_view text);
 // input.
 std::string shortened(std::string_view text, std::size_t bytes_max = 64);
 
+// Appends the character; U+FFFD for what is none (a surrogate, more than U+10FFFF).
+void append_utf8(std::string& out, char32_t character);
+
+// The value of a hexadecimal digit, or -1.
+int hex_value(char c);
+
 // A copy in which each invalid byte is U+FFFD.
 std::string to_valid_utf8(std::string_view text);
 

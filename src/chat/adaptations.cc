@@ -15,13 +15,6 @@ constexpr std::string_view kSystemMark = "[system] ";
 constexpr const char* kOpening = "Continue.";
 constexpr const char* kInterrupted = "[interrupted]";
 
-Message text_message(Role role, std::string content) {
-  Message message;
-  message.role = role;
-  message.content = std::move(content);
-  return message;
-}
-
 void join(std::string& text, std::string_view more) {
   if (!text.empty() && !more.empty()) text += "\n\n";
   text += more;

@@ -22,16 +22,9 @@ constexpr const char* kResult = "kvmark result";
 constexpr const char* kOther = "kvmark other";
 constexpr const char* kAnswer = "kvmark answer";
 
-Message said(Role role, std::string content) {
-  Message message;
-  message.role = role;
-  message.content = std::move(content);
-  return message;
-}
-
-Message user(std::string content = kQuestion) { return said(Role::user, std::move(content)); }
-Message assistant(std::string content = kAnswer) { return said(Role::assistant, std::move(content)); }
-Message system(std::string content) { return said(Role::system, std::move(content)); }
+Message user(std::string content = kQuestion) { return text_message(Role::user, std::move(content)); }
+Message assistant(std::string content = kAnswer) { return text_message(Role::assistant, std::move(content)); }
+Message system(std::string content) { return text_message(Role::system, std::move(content)); }
 
 Message calling(std::vector<ToolCall> calls, std::string content = {}) {
   Message message = assistant(std::move(content));
@@ -40,7 +33,7 @@ Message calling(std::vector<ToolCall> calls, std::string content = {}) {
 }
 
 Message result_of(const ToolCall& call, std::string content = kResult) {
-  Message message = said(Role::tool, std::move(content));
+  Message message = text_message(Role::tool, std::move(content));
   message.tool_call_id = call.id;
   message.name = call.name;
   return message;

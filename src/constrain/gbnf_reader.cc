@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "constrain/rule_cursor.h"
+#include "constrain/rule_reader.h"
 
 namespace kvern::constrain {
 namespace {
@@ -14,48 +14,22 @@ bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-class GbnfReader {
+class GbnfReader final : public RuleReader {
  public:
-  explicit GbnfReader(std::string_view text) : cursor_(text), names_(rules_) {}
+  explicit GbnfReader(std::string_view text) : RuleReader(text) {}
 
   Result<TextRuleSet> read() {
     for (skip_lines(); !cursor_.at_end(); skip_lines()) {
       TRY_OK(definition());
       if (!cursor_.at_end() && cursor_.peek() != '\n') return error("the line goes on where a rule has ended");
     }
-    TRY_OK(names_.check_all_defined());
-    for (std::size_t i = 0; i < rules_.rules.size(); ++i) {
-      if (rules_.rules[i].name != "root") continue;
-      rules_.start = i;
-      return std::move(rules_);
-    }
-    return fail(Code::invalid, "the grammar has no rule \"root\"");
+    return finish("root");
   }
 
  private:
-  tl::unexpected<Error> error(const std::string& what) const { return tl::unexpected(cursor_.error(what)); }
-
-  void skip_blanks() {
+  void skip_blanks() override {
     while (cursor_.peek() == ' ' || cursor_.peek() == '\t' || cursor_.peek() == '\r') cursor_.next();
     if (cursor_.peek() == '#') cursor_.skip_line();
-  }
-
-  void skip_lines() {
-    skip_blanks();
-    while (cursor_.peek() == '\n') {
-      cursor_.next();
-      skip_blanks();
-    }
-  }
-
-  // As in Lark: a line that begins with "|" goes on with the rule.
-  void skip_to_part() {
-    if (depth_ > 0) return skip_lines();
-    skip_blanks();
-    if (cursor_.peek() != '\n') return;
-    const RuleCursor line_end = cursor_;
-    skip_lines();
-    if (cursor_.peek() != '|') cursor_ = line_end;
   }
 
   std::string name() {
@@ -76,7 +50,7 @@ class GbnfReader {
     return names_.define(cursor_, index, std::move(body));
   }
 
-  Result<RuleNode> choice() {
+  Result<RuleNode> choice() override {
     std::vector<RuleNode> options;
     do {
       TRY(RuleNode option, sequence());
@@ -109,28 +83,12 @@ class GbnfReader {
       int least = c == '+' ? 1 : 0;
       int most = c == '?' ? 1 : -1;
       if (c == '{') {
-        TRY_OK(braces(least, most));
+        skip_blanks();
+        TRY(least, cursor_.number());
+        TRY_OK(close_braces(least, most));
       }
-      part = repeated(std::move(part), least, most);
+      TRY(part, repetition(std::move(part), least, most));
     }
-  }
-
-  Status braces(int& least, int& most) {
-    skip_blanks();
-    TRY(least, cursor_.number());
-    most = least;
-    skip_blanks();
-    if (cursor_.take(",")) {
-      most = -1;
-      skip_blanks();
-      if (cursor_.peek() != '}') {
-        TRY(most, cursor_.number());
-      }
-    }
-    skip_blanks();
-    if (!cursor_.take("}")) return error("a \"}\" is missing");
-    if (most >= 0 && most < least) return error("a repetition ends below its beginning");
-    return {};
   }
 
   Result<RuleNode> atom() {
@@ -141,7 +99,7 @@ class GbnfReader {
       return RuleNode{Kind::literal, std::move(text)};
     }
     if (c == '[') return character_class();
-    if (c == '(') return group();
+    if (c == '(') return group(')');
     if (cursor_.take(".")) return RuleNode{Kind::regex, "(?s:.)"};
     if (c == '<' || c == '!') return error("tokens in a grammar are not supported");
     if (!is_name_char(c)) return error(fmt::format("\"{}\" is not expected here", shown(c)));
@@ -152,17 +110,6 @@ class GbnfReader {
   }
 
   static std::string shown(char c) { return static_cast<unsigned char>(c) < 0x80 ? std::string(1, c) : "a character"; }
-
-  Result<RuleNode> group() {
-    if (depth_ >= kRuleNesting) return error("the brackets are nested too deep");
-    cursor_.next();
-    ++depth_;
-    TRY(RuleNode inner, choice());
-    skip_lines();
-    --depth_;
-    if (!cursor_.take(")")) return error("a \")\" is missing");
-    return inner;
-  }
 
   Result<RuleNode> character_class() {
     cursor_.next();
@@ -188,11 +135,6 @@ class GbnfReader {
     if (cursor_.take("\\")) return cursor_.escape("\"[]^-/");
     return cursor_.character();
   }
-
-  RuleCursor cursor_;
-  TextRuleSet rules_;
-  RuleNames names_;
-  int depth_ = 0;
 };
 
 }  // namespace

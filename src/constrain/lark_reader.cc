@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "constrain/rule_cursor.h"
+#include "constrain/rule_reader.h"
 
 namespace kvern::constrain {
 namespace {
@@ -49,9 +49,9 @@ bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool is_name_char(char c) { return is_lower(c) || is_upper(c) || (c >= '0' && c <= '9') || c == '_'; }
 
-class LarkReader {
+class LarkReader final : public RuleReader {
  public:
-  explicit LarkReader(std::string_view text) : cursor_(text), names_(rules_) {}
+  explicit LarkReader(std::string_view text) : RuleReader(text) {}
 
   Result<TextRuleSet> read() {
     while (true) {
@@ -61,43 +61,17 @@ class LarkReader {
       skip_blanks();
       if (!cursor_.at_end() && cursor_.peek() != '\n') return error("the line goes on where a rule has ended");
     }
-    TRY_OK(names_.check_all_defined());
-    for (std::size_t i = 0; i < rules_.rules.size(); ++i) {
-      if (rules_.rules[i].name != "start") continue;
-      rules_.start = i;
-      return std::move(rules_);
-    }
-    return fail(Code::invalid, "the grammar has no rule \"start\"");
+    return finish("start");
   }
 
  private:
-  tl::unexpected<Error> error(const std::string& what) const { return tl::unexpected(cursor_.error(what)); }
-
-  void skip_blanks() {
+  void skip_blanks() override {
     while (true) {
       while (cursor_.peek() == ' ' || cursor_.peek() == '\t' || cursor_.peek() == '\r' || cursor_.peek() == '\f')
         cursor_.next();
       if (cursor_.peek() != '#' && !cursor_.rest().starts_with("//")) return;
       cursor_.skip_line();
     }
-  }
-
-  void skip_lines() {
-    skip_blanks();
-    while (cursor_.peek() == '\n') {
-      cursor_.next();
-      skip_blanks();
-    }
-  }
-
-  // Inside brackets lines do not count; outside, a line that begins with "|" goes on with the rule.
-  void skip_to_part() {
-    if (depth_ > 0) return skip_lines();
-    skip_blanks();
-    if (cursor_.peek() != '\n') return;
-    const RuleCursor line_end = cursor_;
-    skip_lines();
-    if (cursor_.peek() != '|') cursor_ = line_end;
   }
 
   Result<std::string> name() {
@@ -183,7 +157,7 @@ class LarkReader {
     return error(fmt::format("common.{} is not known", imported));
   }
 
-  Result<RuleNode> choice() {
+  Result<RuleNode> choice() override {
     std::vector<RuleNode> options;
     do {
       TRY(RuleNode option, conjunction());
@@ -238,7 +212,7 @@ class LarkReader {
       skip_blanks();
       TRY(most, cursor_.number());
     }
-    return bounded(std::move(part), least, most);
+    return repetition(std::move(part), least, most);
   }
 
   Result<RuleNode> braces(RuleNode part) {
@@ -250,22 +224,8 @@ class LarkReader {
       TRY(least, cursor_.number());
     }
     int most = least;
-    skip_blanks();
-    if (cursor_.take(",")) {
-      most = -1;
-      skip_blanks();
-      if (cursor_.peek() != '}') {
-        TRY(most, cursor_.number());
-      }
-    }
-    skip_blanks();
-    if (!cursor_.take("}")) return error("a \"}\" is missing");
-    return bounded(std::move(part), least, most);
-  }
-
-  Result<RuleNode> bounded(RuleNode part, int least, int most) const {
-    if (most >= 0 && most < least) return error("a repetition ends below its beginning");
-    return repeated(std::move(part), least, most);
+    TRY_OK(close_braces(least, most));
+    return repetition(std::move(part), least, most);
   }
 
   Result<RuleNode> atom() {
@@ -292,17 +252,6 @@ class LarkReader {
     RuleNode node{Kind::rule};
     node.index = index_of(referred);
     return node;
-  }
-
-  Result<RuleNode> group(char close) {
-    if (depth_ >= kRuleNesting) return error("the brackets are nested too deep");
-    cursor_.next();
-    ++depth_;
-    TRY(RuleNode inner, choice());
-    skip_lines();
-    --depth_;
-    if (cursor_.next() != close) return error(fmt::format("a \"{}\" is missing", close));
-    return inner;
   }
 
   Result<RuleNode> negation() {
@@ -356,10 +305,6 @@ class LarkReader {
     return RuleNode{Kind::regex, std::move(text)};
   }
 
-  RuleCursor cursor_;
-  TextRuleSet rules_;
-  RuleNames names_;
-  int depth_ = 0;
   bool in_terminal_ = false;
 };
 

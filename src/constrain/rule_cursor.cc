@@ -6,16 +6,10 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 
 namespace kvern::constrain {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_scalar(char32_t c) { return c < 0xD800 || (c > 0xDFFF && c <= 0x10FFFF); }
 
@@ -95,7 +89,7 @@ Result<char32_t> RuleCursor::escape(std::string_view also) {
 Result<char32_t> RuleCursor::hex(int digits) {
   char32_t value = 0;
   for (int i = 0; i < digits; ++i) {
-    const int digit = hex_digit(peek());
+    const int digit = hex_value(peek());
     if (digit < 0) return tl::unexpected(error(fmt::format("an escape needs {} hexadecimal digits", digits)));
     value = value * 16 + static_cast<char32_t>(digit);
     next();
@@ -140,25 +134,6 @@ Status RuleNames::check_all_defined() const {
       return fail(Code::invalid,
                   fmt::format("line {}: \"{}\" is not defined", rules_.rules[i].line, rules_.rules[i].name));
   return {};
-}
-
-void append_utf8(std::string& out, char32_t c) {
-  const auto byte = [&out](char32_t value) { out += static_cast<char>(value); };
-  if (c < 0x80) {
-    byte(c);
-  } else if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-    byte(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-    byte(0x80 | (c & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-    byte(0x80 | (c & 0x3F));
-  }
 }
 
 RuleNode of_parts(RuleNode::Kind kind, std::vector<RuleNode> parts) {

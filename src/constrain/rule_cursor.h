@@ -1,4 +1,4 @@
-// What the readers of Lark and GBNF share: a place in the text, its line, names and escapes.
+// A place in the text of a Lark or GBNF grammar, its line, names and escapes.
 //
 // Thread: the caller's.
 #pragma once
@@ -58,8 +58,6 @@ class RuleNames {
   std::unordered_map<std::string, std::size_t> indices_;
   std::vector<bool> defined_;
 };
-
-void append_utf8(std::string& out, char32_t c);
 
 // A list of one is that one.
 RuleNode of_parts(RuleNode::Kind kind, std::vector<RuleNode> parts);

@@ -169,10 +169,23 @@ void drop_unknown_dialect(Json& schema) {
   if (uri.find("://json-schema.org/") == std::string::npos) schema.erase("$schema");
 }
 
-}  // namespace
+// The automaton of a long pattern may need gigabytes before anybody notices.
+Status check_patterns(Json& schema) {
+  std::string where;
+  visit_schemas(schema, [&where](const std::string& path, Json& at) {
+    const auto pattern = at.find("pattern");
+    const bool is_long = pattern != at.end() && pattern->is_string() &&
+                         pattern->get_ref<const std::string&>().size() > limits::kRegexBytes;
+    const auto named = at.find("patternProperties");
+    bool long_name = false;
+    if (named != at.end() && named->is_object())
+      for (const auto& [name, _] : named->items()) long_name = long_name || name.size() > limits::kRegexBytes;
+    if (is_long || long_name) where = path.empty() ? "/" : path;
+  });
+  if (where.empty()) return {};
+  return fail(Code::invalid, fmt::format("a pattern at {} has more than {} bytes", where, limits::kRegexBytes));
+}
 
-namespace {
-Status check_patterns(Json& schema);
 }  // namespace
 
 Result<Json> read_schema(std::string_view text) {
@@ -196,27 +209,6 @@ Result<Json> read_schema(std::string_view text) {
   TRY_OK(check_patterns(schema));
   return schema;
 }
-
-namespace {
-
-// The automaton of a long pattern may need gigabytes before anybody notices.
-Status check_patterns(Json& schema) {
-  std::string where;
-  visit_schemas(schema, [&where](const std::string& path, Json& at) {
-    const auto pattern = at.find("pattern");
-    const bool is_long = pattern != at.end() && pattern->is_string() &&
-                         pattern->get_ref<const std::string&>().size() > limits::kRegexBytes;
-    const auto named = at.find("patternProperties");
-    bool long_name = false;
-    if (named != at.end() && named->is_object())
-      for (const auto& [name, _] : named->items()) long_name = long_name || name.size() > limits::kRegexBytes;
-    if (is_long || long_name) where = path.empty() ? "/" : path;
-  });
-  if (where.empty()) return {};
-  return fail(Code::invalid, fmt::format("a pattern at {} has more than {} bytes", where, limits::kRegexBytes));
-}
-
-}  // namespace
 
 void visit_schemas(Json& root, const std::function<void(const std::string& path, Json& schema)>& visit) {
   visit_below("", root, visit);

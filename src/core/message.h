@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kvern {
@@ -36,5 +37,12 @@ struct Message {
   std::string tool_call_id;          // tool
   std::string name;                  // tool: the function's name when the client gives it
 };
+
+inline Message text_message(Role role, std::string content) {
+  Message message;
+  message.role = role;
+  message.content = std::move(content);
+  return message;
+}
 
 }  // namespace kvern

@@ -1,15 +1,10 @@
 #include "http/target.h"
 
+#include "base/utf8.h"
 #include "http/text.h"
 
 namespace kvern::http {
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = to_lower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 Result<std::string> percent_decode(std::string_view text) {
   std::string out;

@@ -48,6 +48,15 @@ Match CallReader::accept(const Input& input, std::string_view literal) {
   return Match::full;
 }
 
+CallReader::Step CallReader::expect(const Input& input, std::string_view literal) {
+  switch (accept(input, literal)) {
+    case Match::partial: return Step::wait;
+    case Match::none: return Step::text;
+    case Match::full: break;
+  }
+  return Step::next;
+}
+
 std::vector<std::string_view> end_markers(const Dialect& dialect) {
   std::vector<std::string_view> markers;
   std::string_view rest = trimmed(dialect.call_end);

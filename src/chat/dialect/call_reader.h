@@ -73,6 +73,8 @@ class CallReader {
   // Skips whitespace, then the literal (its own whitespace may be missing or more). The cursor stays
   // before a literal that is not there.
   Match accept(const Input& input, std::string_view literal);
+  // The same for a literal that must come: next when it is there, text when something else is.
+  Step expect(const Input& input, std::string_view literal);
   void skip_space(const Input& input);
   // The bytes up to the cursor belong to the call.
   void consume(Input& input) {

@@ -68,12 +68,9 @@ class EnvelopeCallReader : public CallReader {
   }
 
   Step literal(const Input& input, std::string_view text, State then) {
-    switch (accept(input, text)) {
-      case Match::partial: return Step::wait;
-      case Match::none: return Step::text;
-      case Match::full: state_ = then;
-    }
-    return Step::next;
+    const Step step = expect(input, text);
+    if (step == Step::next) state_ = then;
+    return step;
   }
 
   Step open(const Input& input) {
@@ -165,27 +162,17 @@ class EnvelopeCallReader : public CallReader {
     const std::string_view rest = input.rest();
     if (other_begin_ == std::string::npos) {
       other_begin_ = cursor_;
-      depth_ = 0;
-      in_string_ = escaped_ = false;
+      nesting_ = {};
     }
     for (; cursor_ < rest.size(); ++cursor_) {
       const char c = rest[cursor_];
-      if (in_string_) {
-        in_string_ = escaped_ || c != '"';
-        escaped_ = !escaped_ && c == '\\';
-      } else if (c == '"') {
-        in_string_ = true;
-      } else if (c == '<') {
-        return Step::text;
-      } else if (c == '{' || c == '[') {
-        ++depth_;
-      } else if (depth_ > 0 && (c == '}' || c == ']')) {
-        --depth_;
-      } else if (depth_ == 0 && (c == ',' || c == '}')) {
+      if (c == '<' && !nesting_.in_string()) return Step::text;
+      if (nesting_.outside() && (c == ',' || c == '}')) {
         if (other_is_id_) id_ = unquoted(trimmed(rest.substr(other_begin_, cursor_ - other_begin_)));
         state_ = State::next;
         return Step::next;
       }
+      nesting_.closes(c);
     }
     return Step::wait;
   }
@@ -280,9 +267,6 @@ class EnvelopeCallReader : public CallReader {
   JsonNesting nesting_;
   bool other_is_id_ = false;
   std::size_t other_begin_ = 0;
-  std::size_t depth_ = 0;
-  bool in_string_ = false;
-  bool escaped_ = false;
 };
 
 }  // namespace

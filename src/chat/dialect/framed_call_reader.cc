@@ -70,12 +70,9 @@ class FramedCallReader : public CallReader {
   }
 
   Step literal(const Input& input, std::string_view text, State then) {
-    switch (accept(input, text)) {
-      case Match::partial: return Step::wait;
-      case Match::none: return Step::text;
-      case Match::full: state_ = then;
-    }
-    return Step::next;
+    const Step step = expect(input, text);
+    if (step == Step::next) state_ = then;
+    return step;
   }
 
   // The characters of a name or an id from the cursor on; waits for the one behind them.

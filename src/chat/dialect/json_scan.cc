@@ -6,27 +6,6 @@
 
 namespace kvern::chat {
 
-bool JsonNesting::closes(char c) {
-  if (in_string_) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      in_string_ = false;
-    }
-    return false;
-  }
-  if (c == '"') {
-    in_string_ = true;
-  } else if (c == '{' || c == '[') {
-    ++depth_;
-  } else if ((c == '}' || c == ']') && depth_ > 0) {
-    return --depth_ == 0;
-  }
-  return false;
-}
-
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kJsonSpace);
   if (first == std::string_view::npos) return {};

@@ -7,24 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_text.h"
 #include "base/result.h"
 
 namespace kvern::chat {
 
 inline constexpr std::string_view kJsonSpace = " \t\r\n";
-
-// Follows brackets and strings, a character at a time, from the first bracket of a value.
-class JsonNesting {
- public:
-  // True when c closed the value. What is between brackets is not judged.
-  bool closes(char c);
-  bool in_string() const { return in_string_; }
-
- private:
-  std::size_t depth_ = 0;
-  bool in_string_ = false;
-  bool escaped_ = false;
-};
 
 struct JsonMember {
   std::string key;         // unescaped

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace kvern::engine {
 namespace {
 
@@ -29,13 +31,6 @@ int lowest(const ByteSet& set) {
   int byte = 0;
   while (byte < 256 && !set.test(static_cast<std::size_t>(byte))) ++byte;
   return byte;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // Recursive descent straight to steps. Jumps are absolute, so a fragment that is placed again

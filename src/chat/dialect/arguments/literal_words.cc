@@ -65,27 +65,6 @@ std::optional<std::string> python_number(std::string_view word) {
   return sign + digits;
 }
 
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto byte = [&out](std::uint32_t value) { out += static_cast<char>(value); };
-  if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
-    out += kReplacementCharacter;
-  } else if (code < 0x80) {
-    byte(code);
-  } else if (code < 0x800) {
-    byte(0xC0 | code >> 6);
-    byte(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    byte(0xE0 | code >> 12);
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  } else {
-    byte(0xF0 | code >> 18);
-    byte(0x80 | (code >> 12 & 0x3F));
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  }
-}
-
 // The number that `digits` characters from text[at] on are; nullopt when they are not all digits.
 std::optional<std::uint32_t> code_at(std::string_view text, std::size_t at, std::size_t digits, int base) {
   if (text.size() < at + digits) return std::nullopt;
