@@ -3,70 +3,21 @@
 
 #include <random>
 
+#include "chat/dialect/test_grammar.h"
 #include "chat/dialect/test_parse.h"
-#include "chat/dialect/test_vocab.h"
-#include "constrain/constraint.h"
 
 namespace kvern::chat {
 namespace {
 
-using testing::ByteVocab;
+using testing::Grammar;
+using testing::kAccepted;
+using testing::kOpen;
+using testing::refused_at;
+using testing::request_with;
+using testing::Writer;
 
 const Dialect& hermes() { return *find_dialect("hermes"); }
 const Dialect& coder() { return *find_dialect("qwen3-coder"); }
-
-// Accepted: may end here. Open: more must come. Refused: at the byte given.
-struct Verdict {
-  std::string what;
-  bool operator==(const Verdict&) const = default;
-};
-std::ostream& operator<<(std::ostream& out, const Verdict& verdict) { return out << verdict.what; }
-const Verdict kAccepted{"accepted"};
-const Verdict kOpen{"open"};
-Verdict refused_at(std::size_t byte) { return {"refused at " + std::to_string(byte)}; }
-
-class Grammar {
- public:
-  Grammar(const Dialect& dialect, const ChatRequest& request, bool reasons = false, bool in_reasoning = false,
-          const std::vector<std::string>& controls = {})
-      : vocab_(controls) {
-    compiler_ = constrain::Compiler::create(vocab_).value();
-    const auto fitter = constrain::SchemaFitter::create(*compiler_);
-    spec_ = write_constraint(dialect, reasons, in_reasoning, request, vocab_, *compiler_, *fitter).value();
-    auto compiled = compiler_->compile(spec_.lark);
-    EXPECT_TRUE(compiled.has_value()) << (compiled ? "" : compiled.error().message) << spec_.lark;
-    if (compiled) compiled_ = *compiled;
-  }
-
-  std::unique_ptr<constrain::Matcher> start() const { return compiled_->start(); }
-  const ConstraintSpec& spec() const { return spec_; }
-  const ByteVocab& vocab() const { return vocab_; }
-
-  Verdict judge(std::string_view text) const {
-    const auto matcher = start();
-    std::vector<TokenId> tokens;
-    vocab_.tokenize(text, SpecialTokens::as_tokens, tokens);
-    std::size_t byte = 0;
-    for (const TokenId token : tokens) {
-      if (matcher->finished() || !matcher->allows(token)) return refused_at(byte);
-      EXPECT_TRUE(matcher->accept(token).has_value());
-      byte += vocab_.piece(token).size();
-    }
-    return matcher->finished() || matcher->allows(ByteVocab::kEnd) ? kAccepted : kOpen;
-  }
-
- private:
-  ByteVocab vocab_;
-  std::unique_ptr<constrain::Compiler> compiler_;
-  ConstraintSpec spec_;
-  std::shared_ptr<const constrain::Compiled> compiled_;
-};
-
-ChatRequest request_with(std::vector<Tool> tools) {
-  ChatRequest request;
-  request.tools = std::move(tools);
-  return request;
-}
 
 std::vector<Tool> tools() {
   return {{"read", "", R"({"type":"object","properties":{"path":{"type":"string"},"limit":{"type":"integer"}},
@@ -225,48 +176,6 @@ TEST(Grammar, AnEmptyStringMayLackItsNewline) {
   EXPECT_EQ(grammar.judge("<tool_call>\n<function=read>\n<parameter=path>\n</parameter>\n</function>\n</tool_call>"),
             kAccepted);
 }
-
-// Draws what the grammar allows, with a liking for characters that end things.
-class Writer {
- public:
-  explicit Writer(unsigned seed) : random_(seed) {}
-
-  std::string write(const Grammar& grammar) {
-    const auto matcher = grammar.start();
-    std::string text;
-    while (!matcher->finished() && text.size() < 4'000) {
-      const auto mask = matcher->mask().value();
-      const TokenId token = draw(mask);
-      if (token == ByteVocab::kEnd) return text;
-      EXPECT_TRUE(matcher->accept(token).has_value());
-      text += grammar.vocab().piece(token);
-    }
-    return matcher->finished() ? text : std::string();
-  }
-
- private:
-  static constexpr std::string_view kLiked = "\"}]\n<>/, ept:arm{1";
-
-  TokenId draw(std::span<const std::uint32_t> mask) {
-    const auto allowed = [&mask](TokenId token) {
-      return (mask[static_cast<std::size_t>(token) / 32] >> (token % 32) & 1U) != 0;
-    };
-    if (allowed(ByteVocab::kEnd) && number(2) == 0) return ByteVocab::kEnd;
-    for (int tries = 0; tries < 12; ++tries) {
-      const auto liked =
-          static_cast<unsigned char>(kLiked[static_cast<std::size_t>(number(static_cast<int>(kLiked.size())))]);
-      if (allowed(liked)) return liked;
-    }
-    std::vector<TokenId> all;
-    for (TokenId token = 1; token <= ByteVocab::kEnd; ++token)
-      if (allowed(token)) all.push_back(token);
-    return all.at(static_cast<std::size_t>(number(static_cast<int>(all.size()))));
-  }
-
-  int number(int below) { return std::uniform_int_distribution<>(0, below - 1)(random_); }
-
-  std::mt19937 random_;
-};
 
 TEST(Grammar, TheParserReadsACallInWhateverTheGrammarAllows) {
   for (const Dialect& dialect : {hermes(), coder()}) {

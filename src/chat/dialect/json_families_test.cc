@@ -3,15 +3,14 @@
 #include <gtest/gtest.h>
 
 #include "chat/dialect/records.h"
+#include "chat/dialect/test_grammar.h"
 #include "chat/dialect/test_parse.h"
 #include "chat/dialect/test_templates.h"
-#include "chat/dialect/test_vocab.h"
-#include "constrain/constraint.h"
 
 namespace kvern::chat {
 namespace {
 
-using testing::ByteVocab;
+using testing::Grammar;
 
 std::vector<const Dialect*> json_families() {
   std::vector<const Dialect*> families;
@@ -56,38 +55,6 @@ std::vector<std::string> tags_of(const Dialect& dialect) {
   return tags;
 }
 
-class Grammar {
- public:
-  Grammar(const Dialect& dialect, const ChatRequest& request, const std::vector<std::string>& controls = {})
-      : vocab_(controls) {
-    compiler_ = constrain::Compiler::create(vocab_).value();
-    const auto fitter = constrain::SchemaFitter::create(*compiler_);
-    const auto spec = write_constraint(dialect, false, false, request, vocab_, *compiler_, *fitter).value();
-    compiled_ = compiler_->compile(spec.lark).value();
-  }
-
-  // How many bytes of text are allowed; `text.size() + 1` when the turn may end behind them as well.
-  std::size_t allowed(std::string_view text) const {
-    const auto matcher = compiled_->start();
-    std::vector<TokenId> tokens;
-    vocab_.tokenize(text, SpecialTokens::as_tokens, tokens);
-    std::size_t bytes = 0;
-    for (const TokenId token : tokens) {
-      if (matcher->finished() || !matcher->allows(token)) return bytes;
-      EXPECT_TRUE(matcher->accept(token).has_value());
-      bytes += vocab_.piece(token).size();
-    }
-    return matcher->finished() || matcher->allows(ByteVocab::kEnd) ? bytes + 1 : bytes;
-  }
-
-  bool accepts(std::string_view text) const { return allowed(text) == text.size() + 1; }
-
- private:
-  ByteVocab vocab_;
-  std::unique_ptr<constrain::Compiler> compiler_;
-  std::shared_ptr<const constrain::Compiled> compiled_;
-};
-
 ChatRequest request() {
   ChatRequest made;
   made.tools = tools();
@@ -109,7 +76,8 @@ std::vector<ToolCall> read_back(const Dialect& dialect, const std::string& text)
 TEST(JsonFamilies, GrammarsAllowValidCallsWithAndWithoutTheFamilysOwnTokens) {
   for (const Dialect* dialect : json_families()) {
     for (const bool with_tags : {false, true}) {
-      const Grammar grammar(*dialect, request(), with_tags ? tags_of(*dialect) : std::vector<std::string>());
+      const Grammar grammar(*dialect, request(), false, false,
+                            with_tags ? tags_of(*dialect) : std::vector<std::string>());
       for (const auto& calls : {std::vector{kRead}, std::vector{kNow}, std::vector{kNow, kRead}}) {
         if (calls.size() > 1 && !dialect->parallel) continue;
         EXPECT_TRUE(grammar.accepts(written(*dialect, calls))) << dialect->name << written(*dialect, calls);
@@ -126,7 +94,7 @@ TEST(JsonFamilies, GrammarsAllowValidCallsWithAndWithoutTheFamilysOwnTokens) {
 
 TEST(JsonFamilies, GrammarsRefuseInvalidCallsAndWhatFollowsCalls) {
   for (const Dialect* dialect : json_families()) {
-    const Grammar grammar(*dialect, request(), tags_of(*dialect));
+    const Grammar grammar(*dialect, request(), false, false, tags_of(*dialect));
     const std::string whole = written(*dialect, {kRead});
     const std::string unknown = written(*dialect, {call("rm", "{}")});
     if (!dialect->whole_turn) {
@@ -143,7 +111,7 @@ TEST(JsonFamilies, ARequiredCallComesAtOnce) {
     ChatRequest must = request();
     must.tool_choice.use = ToolUse::required;
     must.tool_choice.name = "now";
-    const Grammar grammar(*dialect, must, tags_of(*dialect));
+    const Grammar grammar(*dialect, must, false, false, tags_of(*dialect));
     EXPECT_TRUE(grammar.accepts(written(*dialect, {kNow}))) << dialect->name;
     EXPECT_EQ(grammar.allowed("Sure"), 0U) << dialect->name;
     EXPECT_LT(grammar.allowed(written(*dialect, {kNow, kNow})), written(*dialect, {kNow}).size() + 1) << dialect->name;
@@ -188,7 +156,7 @@ TEST(JsonFamilies, IdsAreThoseTheModelWrote) {
 TEST(JsonFamilies, LlamaMayAnswerWithAnyOtherJson) {
   const Dialect& llama = *find_dialect("llama3");
   for (const auto& controls : {std::vector<std::string>(), std::vector<std::string>{"<|python_tag|>"}}) {
-    const Grammar grammar(llama, request(), controls);
+    const Grammar grammar(llama, request(), false, false, controls);
     for (const char* text : {R"({"answer": 42})", R"({"name": "reader", "parameters": [1]})", R"({"name": 5})",
                              R"(It is {"name": "read", "parameters": {}})"})
       EXPECT_TRUE(grammar.accepts(text)) << text;

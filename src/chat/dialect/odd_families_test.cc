@@ -6,15 +6,16 @@
 #include <regex>
 
 #include "base/json.h"
+#include "chat/dialect/test_grammar.h"
 #include "chat/dialect/test_parse.h"
-#include "chat/dialect/test_vocab.h"
-#include "constrain/constraint.h"
 #include "constrain/schema.h"
 
 namespace kvern::chat {
 namespace {
 
 using testing::ByteVocab;
+using testing::Grammar;
+using testing::request_with;
 
 constexpr const char* kFamilies[] = {"llama4-pythonic", "lfm2", "olmo3", "gemma4", "functiongemma", "minimax-m3"};
 
@@ -28,49 +29,6 @@ std::vector<std::string> control_names(std::string_view family) {
   if (family == "minimax-m3") return {"]<]minimax[>[", "<mm:think>", "</mm:think>"};
   return {"<function_calls>", "</function_calls>"};
 }
-
-class Grammar {
- public:
-  Grammar(const Dialect& dialect, const ChatRequest& request, bool reasons = false,
-          const std::vector<std::string>& controls = {})
-      : vocab_(controls) {
-    compiler_ = constrain::Compiler::create(vocab_).value();
-    const auto fitter = constrain::SchemaFitter::create(*compiler_);
-    auto spec = write_constraint(dialect, reasons, false, request, vocab_, *compiler_, *fitter);
-    EXPECT_TRUE(spec.has_value()) << (spec ? "" : spec.error().message);
-    if (!spec) return;
-    spec_ = std::move(*spec);
-    auto compiled = compiler_->compile(spec_.lark);
-    EXPECT_TRUE(compiled.has_value()) << (compiled ? "" : compiled.error().message) << "\n" << spec_.lark;
-    if (compiled) compiled_ = *compiled;
-  }
-
-  std::unique_ptr<constrain::Matcher> start() const { return compiled_->start(); }
-  const ConstraintSpec& spec() const { return spec_; }
-  const ByteVocab& vocab() const { return vocab_; }
-
-  // How much of the text is allowed; one more than its size when it may also end there.
-  std::size_t allowed(std::string_view text) const {
-    if (!compiled_) return 0;
-    const auto matcher = start();
-    std::vector<TokenId> tokens;
-    vocab_.tokenize(text, SpecialTokens::as_tokens, tokens);
-    std::size_t byte = 0;
-    for (const TokenId token : tokens) {
-      if (matcher->finished() || !matcher->allows(token)) return byte;
-      EXPECT_TRUE(matcher->accept(token).has_value());
-      byte += vocab_.piece(token).size();
-    }
-    return byte + (matcher->finished() || matcher->allows(ByteVocab::kEnd) ? 1 : 0);
-  }
-  bool accepts(std::string_view text) const { return allowed(text) == text.size() + 1; }
-
- private:
-  ByteVocab vocab_;
-  std::unique_ptr<constrain::Compiler> compiler_;
-  ConstraintSpec spec_;
-  std::shared_ptr<const constrain::Compiled> compiled_;
-};
 
 constexpr const char* kReadParameters = R"({"type":"object","properties":{
     "path":{"type":"string"},"limit":{"type":"integer","minimum":1,"maximum":200},
@@ -88,12 +46,6 @@ std::vector<Tool> tools() {
           {"now", "", R"({"type":"object","properties":{}})"},
           {"free", "", R"({"type":"object","additionalProperties":true})"},
           {"one", "", R"({"type":"object","properties":{"path":{"type":"string"}},"required":["path"]})"}};
-}
-
-ChatRequest request_with(std::vector<Tool> offered) {
-  ChatRequest request;
-  request.tools = std::move(offered);
-  return request;
 }
 
 std::string call(const Dialect& dialect, std::string name, std::string arguments) {
@@ -146,7 +98,7 @@ TEST_P(OddFamily, WritesWhatItsGrammarAllowsAndItsParserReads) {
       {"free", "{}"}};
   const bool reorders = dialect().arguments == ArgumentStyle::object;
   for (const auto& controls : {std::vector<std::string>(), control_names(GetParam())}) {
-    const Grammar grammar(dialect(), request_with(tools()), false, controls);
+    const Grammar grammar(dialect(), request_with(tools()), false, false, controls);
     for (const auto& [name, arguments] : calls) {
       std::string given = arguments;
       // Elsewhere parameters come in the schema's order.
@@ -186,7 +138,7 @@ TEST_P(OddFamily, RefusesWhatTheSchemaForbids) {
   for (const auto& controls : {std::vector<std::string>(), control_names(GetParam())}) {
     ChatRequest request = request_with(tools());
     request.tool_choice.use = ToolUse::required;
-    const Grammar grammar(dialect(), request, false, controls);
+    const Grammar grammar(dialect(), request, false, false, controls);
     for (const auto& [name, arguments] : calls) {
       if (raw && std::string_view(arguments) == R"({"path": 5})") continue;
       const std::string text = call(dialect(), name, arguments);
@@ -221,7 +173,7 @@ TEST_P(OddFamily, KeywordsOfStringsAreEnforcedOrNamed) {
   ChatRequest request = request_with(limited);
   request.tool_choice.use = ToolUse::required;
   for (const auto& controls : {std::vector<std::string>(), control_names(GetParam())}) {
-    const Grammar grammar(dialect(), request, false, controls);
+    const Grammar grammar(dialect(), request, false, false, controls);
     std::string good = call(dialect(), "f", R"({"a": "abc"})");
     std::string bad = call(dialect(), "f", R"({"a": "abC"})");
     std::string lengthy = call(dialect(), "f", R"({"a": "abcd"})");
@@ -311,7 +263,7 @@ TEST_P(OddFamily, TheParserReadsACallInWhateverTheGrammarAllows) {
   const auto check = constrain::SchemaCheck::compile(kReadParameters).value();
   int written = 0;
   for (const auto& controls : {std::vector<std::string>(), control_names(GetParam())}) {
-    const Grammar grammar(dialect(), request, false, controls);
+    const Grammar grammar(dialect(), request, false, false, controls);
     for (unsigned seed = 0; seed < 60; ++seed) {
       const std::string text = Writer(seed).write(grammar);
       if (text.empty()) continue;  // a string that would not end
@@ -361,10 +313,10 @@ TEST(OddFamilies, ReasoningIsFree) {
       ChatRequest request = request_with(tools());
       const std::string thought =
           std::string(dialect.reasoning_begin) + "a {b [c" + std::string(dialect.reasoning_close);
-      EXPECT_TRUE(Grammar(dialect, request, true, controls).accepts(thought + "Text." + now)) << family;
-      EXPECT_TRUE(Grammar(dialect, request, true, controls).accepts(now)) << family;
+      EXPECT_TRUE(Grammar(dialect, request, true, false, controls).accepts(thought + "Text." + now)) << family;
+      EXPECT_TRUE(Grammar(dialect, request, true, false, controls).accepts(now)) << family;
       request.tool_choice.use = ToolUse::required;
-      EXPECT_TRUE(Grammar(dialect, request, true, controls).accepts(thought + now)) << family;
+      EXPECT_TRUE(Grammar(dialect, request, true, false, controls).accepts(thought + now)) << family;
     }
   }
 }
@@ -374,16 +326,16 @@ TEST(OddFamilies, ATurnMayBeginWithTheMarkOfNoReasoning) {
   const std::string now = call(dialect, "now", "{}");
   for (const auto& controls : {std::vector<std::string>(), control_names("minimax-m3")}) {
     ChatRequest request = request_with(tools());
-    EXPECT_TRUE(Grammar(dialect, request, true, controls).accepts("</mm:think>Hello." + now));
+    EXPECT_TRUE(Grammar(dialect, request, true, false, controls).accepts("</mm:think>Hello." + now));
     request.tool_choice.use = ToolUse::required;
-    EXPECT_TRUE(Grammar(dialect, request, true, controls).accepts("</mm:think>" + now));
+    EXPECT_TRUE(Grammar(dialect, request, true, false, controls).accepts("</mm:think>" + now));
   }
 }
 
 TEST(OddFamilies, LlamaMayMarkItsCallsAsPython) {
   const Dialect& dialect = *find_dialect("llama4-pythonic");
   for (const auto& controls : {std::vector<std::string>(), control_names("llama4-pythonic")}) {
-    const Grammar grammar(dialect, request_with(tools()), false, controls);
+    const Grammar grammar(dialect, request_with(tools()), false, false, controls);
     EXPECT_TRUE(grammar.accepts("<|python_start|>[now()]<|python_end|>"));
     EXPECT_TRUE(grammar.accepts("[now(), one(path=\"it's\")]"));
     EXPECT_TRUE(grammar.accepts("[nowhere] is text"));
@@ -393,7 +345,7 @@ TEST(OddFamilies, LlamaMayMarkItsCallsAsPython) {
 
 TEST(OddFamilies, GemmaHandsOverToTheResult) {
   const Dialect& dialect = *find_dialect("gemma4");
-  const Grammar grammar(dialect, request_with(tools()), true, control_names("gemma4"));
+  const Grammar grammar(dialect, request_with(tools()), true, false, control_names("gemma4"));
   const std::string now = call(dialect, "now", "{}");
   EXPECT_TRUE(grammar.accepts(now + "<|tool_response>"));
   EXPECT_FALSE(grammar.accepts(now + "<|tool_response>x"));
@@ -417,7 +369,7 @@ TEST(OddFamilies, ACustomToolsInputFollowsItsRule) {
   for (const char* family : kFamilies) {
     const Dialect& dialect = *find_dialect(family);
     for (const auto& controls : {std::vector<std::string>(), control_names(family)}) {
-      const Grammar grammar(dialect, request_with({tool}), false, controls);
+      const Grammar grammar(dialect, request_with({tool}), false, false, controls);
       std::string text = call(dialect, "patch", R"({"input": "ab \"x\""})");
       std::string wrong = call(dialect, "patch", R"({"input": "ab \"y\""})");
       // Such a string is one of JSON, which is one of Python too.

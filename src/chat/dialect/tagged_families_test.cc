@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/json.h"
-#include "chat/dialect/tagged_test_grammar.h"
+#include "chat/dialect/test_grammar.h"
 #include "chat/dialect/test_parse.h"
 #include "chat/template/jinja_template.h"
 

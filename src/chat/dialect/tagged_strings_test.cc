@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "chat/dialect/arguments/value_text.h"
 #include "chat/dialect/parameter_sets.h"
-#include "chat/dialect/tagged_test_grammar.h"
+#include "chat/dialect/test_grammar.h"
 #include "chat/dialect/test_parse.h"
 
 namespace kvern::chat {

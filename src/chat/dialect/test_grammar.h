@@ -27,6 +27,7 @@ struct Verdict {
 inline void PrintTo(const Verdict& verdict, std::ostream* out) { *out << verdict.what; }
 inline const Verdict kAccepted{"accepted"};
 inline const Verdict kOpen{"open"};
+inline Verdict refused_at(std::size_t byte) { return {"refused at " + std::to_string(byte)}; }
 
 class Grammar {
  public:
@@ -50,19 +51,34 @@ class Grammar {
 
   Verdict judge(std::string_view text) const {
     if (compiled_ == nullptr) return {"no grammar"};
+    const auto [bytes, may_end] = follow(text);
+    if (bytes < text.size()) return refused_at(bytes);
+    return may_end ? kAccepted : kOpen;
+  }
+
+  // How many bytes of text are allowed; `text.size() + 1` when the turn may end behind them as well.
+  std::size_t allowed(std::string_view text) const {
+    if (compiled_ == nullptr) return 0;
+    const auto [bytes, may_end] = follow(text);
+    return may_end ? bytes + 1 : bytes;
+  }
+  bool accepts(std::string_view text) const { return allowed(text) == text.size() + 1; }
+
+ private:
+  // The bytes that are allowed, and whether the turn may end behind all of them.
+  std::pair<std::size_t, bool> follow(std::string_view text) const {
     const auto matcher = start();
     std::vector<TokenId> tokens;
     vocab_.tokenize(text, SpecialTokens::as_tokens, tokens);
-    std::size_t byte = 0;
+    std::size_t bytes = 0;
     for (const TokenId token : tokens) {
-      if (matcher->finished() || !matcher->allows(token)) return {"refused at " + std::to_string(byte)};
+      if (matcher->finished() || !matcher->allows(token)) return {bytes, false};
       EXPECT_TRUE(matcher->accept(token).has_value());
-      byte += vocab_.piece(token).size();
+      bytes += vocab_.piece(token).size();
     }
-    return matcher->finished() || matcher->allows(ByteVocab::kEnd) ? kAccepted : kOpen;
+    return {bytes, matcher->finished() || matcher->allows(ByteVocab::kEnd)};
   }
 
- private:
   ByteVocab vocab_;
   std::unique_ptr<constrain::Compiler> compiler_;
   ConstraintSpec spec_;
