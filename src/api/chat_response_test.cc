@@ -80,11 +80,11 @@ std::vector<Received> receive(const std::vector<Frame>& frames, std::size_t choi
 }
 
 std::vector<Frame> stream(const std::vector<Event>& events, FinishReason reason) {
-  ChatStreamEncoder encoder(head(), 1, false, kVocab);
+  ChatEncoder encoder(head(), 1, false, kVocab);
   std::vector<Frame> frames;
   encoder.start(frames);
   encoder.events(0, events, {}, frames);
-  encoder.ending(0, reason, frames);
+  encoder.ending(0, reason, "", frames);
   encoder.done({}, frames);
   return frames;
 }
@@ -144,7 +144,7 @@ TEST(ChatStream, UsageComesInAChunkWithoutChoicesOnlyWhenAskedFor) {
   usage.completion_tokens = 7;
   usage.why = ReuseStop::new_text;
   usage.ttft_us = 12500;
-  ChatStreamEncoder encoder(head(), 1, true, kVocab);
+  ChatEncoder encoder(head(), 1, true, kVocab);
   std::vector<Frame> frames;
   encoder.done(usage, frames);
   ASSERT_EQ(frames.size(), 2U);
@@ -159,14 +159,14 @@ TEST(ChatStream, UsageComesInAChunkWithoutChoicesOnlyWhenAskedFor) {
 }
 
 TEST(ChatStream, ChoicesAreInterleavedUnderTheirIndices) {
-  ChatStreamEncoder encoder(head(), 2, false, kVocab);
+  ChatEncoder encoder(head(), 2, false, kVocab);
   std::vector<Frame> frames;
   encoder.start(frames);
   encoder.events(1, std::vector<Event>{TextEvent{"one"}}, {}, frames);
   encoder.events(0, std::vector<Event>{CallStartEvent{0, "c", "f"}}, {}, frames);
   encoder.events(1, std::vector<Event>{TextEvent{" more"}}, {}, frames);
-  encoder.ending(1, FinishReason::stop, frames);
-  encoder.ending(0, FinishReason::stop, frames);
+  encoder.ending(1, FinishReason::stop, "", frames);
+  encoder.ending(0, FinishReason::stop, "", frames);
   encoder.done({}, frames);
   const auto received = receive(frames, 2);
   EXPECT_EQ(received[1].message.at("content"), "one more");
@@ -179,14 +179,14 @@ StepLogprobs step(TokenId token, float logprob) { return {{token, logprob}, {{'a
 
 // Numbers of tokens whose text is held back, or never shown, still reach the client, once.
 TEST(ChatStream, EveryStepsLogprobsArriveOnceAndInOrder) {
-  ChatStreamEncoder encoder(head(), 1, false, kVocab);
+  ChatEncoder encoder(head(), 1, false, kVocab);
   std::vector<Frame> frames;
   encoder.start(frames);
   encoder.events(0, {}, std::vector{step(0xC3, -1)}, frames);
   encoder.events(0, std::vector<Event>{TextEvent{"\xC3\xA9"}, TextEvent{"x"}},
                  std::vector{step(0xA9, -2), step('x', -3)}, frames);
   encoder.events(0, std::vector<Event>{CallEndEvent{0}}, std::vector{step(ByteVocab::kEnd, -4)}, frames);
-  encoder.ending(0, FinishReason::stop, frames);
+  encoder.ending(0, FinishReason::stop, "", frames);
   encoder.done({}, frames);
   const auto received = receive(frames, 1);
   EXPECT_EQ(received[0].message.at("content"), "\xC3\xA9x");
@@ -228,7 +228,7 @@ TEST(ChatResponse, AnAnswerWithCallsOnlyHasNullContent) {
 }
 
 TEST(ChatStream, ACallOfACustomToolIsStreamedAsItsText) {
-  ChatStreamEncoder encoder(head(), 1, false, kVocab, {"patch"});
+  ChatEncoder encoder(head(), 1, false, kVocab, {"patch"});
   std::vector<Frame> frames;
   encoder.events(0,
                  std::vector<Event>{CallStartEvent{0, "c0", "patch"}, CallArgsEvent{0, "{\"input\": \"a\\"},
@@ -322,7 +322,7 @@ std::vector<Event> random_turn(std::mt19937& random, Bytes bytes) {
 // Streams events in random batches, as a client's speed would cut them.
 std::vector<Frame> stream_in_batches(std::mt19937& random, std::span<const Event> events,
                                      std::span<const StepLogprobs> logprobs) {
-  ChatStreamEncoder encoder(head(), 1, random() % 2 == 0, kVocab);
+  ChatEncoder encoder(head(), 1, random() % 2 == 0, kVocab);
   std::vector<Frame> frames;
   encoder.start(frames);
   while (!events.empty() || !logprobs.empty()) {
@@ -332,7 +332,7 @@ std::vector<Frame> stream_in_batches(std::mt19937& random, std::span<const Event
     events = events.subspan(some);
     logprobs = logprobs.subspan(steps);
   }
-  encoder.ending(0, FinishReason::stop, frames);
+  encoder.ending(0, FinishReason::stop, "", frames);
   encoder.done({}, frames);
   return frames;
 }
@@ -365,11 +365,11 @@ TEST(ChatStream, EveryFrameIsOneLineOfValidJsonForAnyBytes) {
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random(seed);
     const std::vector<Event> events = random_turn(random, Bytes::any);
-    ChatStreamEncoder encoder({random_text(random, Bytes::any), random_text(random, Bytes::any), -1}, 2, true, kVocab);
+    ChatEncoder encoder({random_text(random, Bytes::any), random_text(random, Bytes::any), -1}, 2, true, kVocab);
     std::vector<Frame> frames;
     encoder.start(frames);
     encoder.events(1, events, std::vector{step(static_cast<TokenId>(random() % 300), -1)}, frames);
-    encoder.ending(1, FinishReason::stop, frames);
+    encoder.ending(1, FinishReason::stop, "", frames);
     encoder.done({}, frames);
     ASSERT_EQ(frames.back().data, "[DONE]");
     frames.pop_back();

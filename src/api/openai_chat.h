@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "api/answer_encoder.h"
 #include "api/custom_input.h"
-#include "api/frame.h"
 #include "base/result.h"
 #include "core/chat_request.h"
 #include "core/event.h"
@@ -24,23 +24,6 @@ namespace kvern::api {
 // ("messages[2].content[0].type"). Nothing after this function doubts the request.
 Result<ChatRequest> parse_chat_request(std::string_view body);
 
-struct ResponseHead {
-  std::string id;     // "chatcmpl-..."
-  std::string model;  // as requested, or the served name
-  std::int64_t created_s = 0;
-};
-
-// One finished choice, put together from its events.
-struct Choice {
-  std::string content;
-  std::string reasoning;
-  std::vector<ToolCall> tool_calls;
-  std::vector<StepLogprobs> logprobs;  // empty unless asked for
-  FinishReason reason = FinishReason::stop;
-};
-
-void collect(Choice& choice, const Event& event);  // appends one event to a choice
-
 // Names of the tools whose calls are written as custom ones; sorted.
 using CustomTools = std::vector<std::string>;
 CustomTools custom_tools(std::span<const Tool> tools);
@@ -48,17 +31,18 @@ CustomTools custom_tools(std::span<const Tool> tools);
 std::string encode_chat_response(const ResponseHead& head, std::span<const Choice> choices, const Usage& usage,
                                  const Vocab& vocab, const CustomTools& custom = {});
 
-// Streams one response, choices interleaved. Frames appended to out are to be sent in order.
-class ChatStreamEncoder {
+// Streams one response, choices interleaved.
+class ChatEncoder final : public AnswerEncoder {
  public:
-  ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,
-                    CustomTools custom = {});
+  ChatEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab, CustomTools custom = {});
 
-  void start(std::vector<Frame>& out);  // role chunks, one a choice
+  void start(std::vector<Frame>& out) override;  // role chunks, one a choice
   void events(std::int32_t choice, std::span<const Event> events, std::span<const StepLogprobs> logprobs,
-              std::vector<Frame>& out);
-  void ending(std::int32_t choice, FinishReason reason, std::vector<Frame>& out);
-  void done(const Usage& usage, std::vector<Frame>& out);  // usage chunk when asked for, then [DONE]
+              std::vector<Frame>& out) override;
+  void ending(std::int32_t choice, FinishReason reason, std::string_view stop, std::vector<Frame>& out) override;
+  void done(const Usage& usage, std::vector<Frame>& out) override;  // usage chunk when asked for, then [DONE]
+  void failed(const Error& error, std::vector<Frame>& out) override;
+  std::string whole(std::span<const Choice> choices, const Usage& usage) override;
 
  private:
   struct Calls {
@@ -70,6 +54,7 @@ class ChatStreamEncoder {
   std::string open_chunk(std::int32_t choice) const;
   void close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) const;
 
+  ResponseHead head_;
   bool with_usage_;
   const Vocab& vocab_;
   CustomTools custom_;

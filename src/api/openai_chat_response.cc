@@ -5,6 +5,7 @@
 
 #include "api/openai_chat.h"
 #include "api/response_text.h"
+#include "api/wire_error.h"
 #include "base/json_text.h"
 
 namespace kvern::api {
@@ -155,16 +156,17 @@ std::string encode_usage(const Usage& usage) {
                      to_string(usage.why), static_cast<double>(usage.ttft_us) / 1000.0);
 }
 
-ChatStreamEncoder::ChatStreamEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,
-                                     CustomTools custom)
-    : with_usage_(with_usage),
+ChatEncoder::ChatEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,
+                         CustomTools custom)
+    : head_(std::move(head)),
+      with_usage_(with_usage),
       vocab_(vocab),
       custom_(std::move(custom)),
-      prefix_(open_body(head, "chat.completion.chunk")),
+      prefix_(open_body(head_, "chat.completion.chunk")),
       calls_(static_cast<std::size_t>(choices)) {}
 
 // False, appending nothing, for an event that has no delta: an empty text, the end of a call.
-bool ChatStreamEncoder::append_delta(std::string& out, Calls& calls, const Event& event) const {
+bool ChatEncoder::append_delta(std::string& out, Calls& calls, const Event& event) const {
   const std::size_t before = out.size();
   std::visit(Overloaded{[&](const TextEvent& e) {
                           if (!e.text.empty()) append_text_delta(out, "content", e.text);
@@ -190,7 +192,7 @@ bool ChatStreamEncoder::append_delta(std::string& out, Calls& calls, const Event
   return out.size() > before;
 }
 
-std::string ChatStreamEncoder::open_chunk(std::int32_t choice) const {
+std::string ChatEncoder::open_chunk(std::int32_t choice) const {
   std::string out = prefix_;
   out += "{\"index\":";
   append_number(out, choice);
@@ -198,15 +200,15 @@ std::string ChatStreamEncoder::open_chunk(std::int32_t choice) const {
   return out;
 }
 
-void ChatStreamEncoder::close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs,
-                                    std::vector<Frame>& out) const {
+void ChatEncoder::close_chunk(std::string chunk, std::span<const StepLogprobs> logprobs,
+                              std::vector<Frame>& out) const {
   chunk += ",\"logprobs\":";
   append_chat_logprobs(chunk, logprobs, vocab_);
   chunk += ",\"finish_reason\":null}]}";
   out.push_back({"", std::move(chunk)});
 }
 
-void ChatStreamEncoder::start(std::vector<Frame>& out) {
+void ChatEncoder::start(std::vector<Frame>& out) {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     std::string chunk = open_chunk(static_cast<std::int32_t>(i));
     chunk += R"({"role":"assistant","content":""})";
@@ -214,8 +216,8 @@ void ChatStreamEncoder::start(std::vector<Frame>& out) {
   }
 }
 
-void ChatStreamEncoder::events(std::int32_t choice, std::span<const Event> events,
-                               std::span<const StepLogprobs> logprobs, std::vector<Frame>& out) {
+void ChatEncoder::events(std::int32_t choice, std::span<const Event> events, std::span<const StepLogprobs> logprobs,
+                         std::vector<Frame>& out) {
   Calls& calls = calls_[static_cast<std::size_t>(choice)];
   for (const Event& event : events) {
     std::string chunk = open_chunk(choice);
@@ -230,7 +232,7 @@ void ChatStreamEncoder::events(std::int32_t choice, std::span<const Event> event
   close_chunk(std::move(chunk), logprobs, out);
 }
 
-void ChatStreamEncoder::ending(std::int32_t choice, FinishReason reason, std::vector<Frame>& out) {
+void ChatEncoder::ending(std::int32_t choice, FinishReason reason, std::string_view, std::vector<Frame>& out) {
   std::string chunk = open_chunk(choice);
   chunk += R"({},"logprobs":null,"finish_reason":")";
   chunk += finish_word(with_calls(reason, calls_[static_cast<std::size_t>(choice)].any));
@@ -238,9 +240,17 @@ void ChatStreamEncoder::ending(std::int32_t choice, FinishReason reason, std::ve
   out.push_back({"", std::move(chunk)});
 }
 
-void ChatStreamEncoder::done(const Usage& usage, std::vector<Frame>& out) {
+void ChatEncoder::done(const Usage& usage, std::vector<Frame>& out) {
   if (with_usage_) out.push_back({"", prefix_ + "],\"usage\":" + encode_usage(usage) + "}"});
   out.push_back({"", "[DONE]"});
+}
+
+void ChatEncoder::failed(const Error& error, std::vector<Frame>& out) {
+  out.push_back({"", openai_error_frame(error)});
+}
+
+std::string ChatEncoder::whole(std::span<const Choice> choices, const Usage& usage) {
+  return encode_chat_response(head_, choices, usage, vocab_, custom_);
 }
 
 }  // namespace kvern::api

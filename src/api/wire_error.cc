@@ -9,6 +9,22 @@ constexpr int kRetryAfter_s = 1;
 
 std::string_view type_of(Code code) { return http_status(code) < 499 ? "invalid_request_error" : "server_error"; }
 
+// Anthropic API reference, "Errors".
+std::string_view anthropic_type_of(Code code) {
+  switch (code) {
+    case Code::invalid:
+    case Code::too_long: return "invalid_request_error";
+    case Code::unauthorized: return "authentication_error";
+    case Code::not_found: return "not_found_error";
+    case Code::too_large: return "request_too_large";
+    case Code::busy: return "overloaded_error";
+    case Code::cancelled:
+    case Code::corrupt:
+    case Code::failed: return "api_error";
+  }
+  return "api_error";
+}
+
 // "" for errors no client acts on by their code.
 std::string_view code_of(const Error& error) {
   switch (error.code) {
@@ -69,8 +85,26 @@ int http_status(Code code) {
   return 500;
 }
 
+WireError wire_error(Wire wire, const Error& error) {
+  return wire == Wire::anthropic ? anthropic_error(error) : openai_error(error);
+}
+
 WireError openai_error(const Error& error) {
   return {http_status(error.code), error_object(error), error.code == Code::busy ? kRetryAfter_s : 0};
+}
+
+WireError anthropic_error(const Error& error) {
+  return {error.code == Code::busy ? 529 : http_status(error.code), anthropic_error_frame(error),
+          error.code == Code::busy ? kRetryAfter_s : 0};
+}
+
+std::string anthropic_error_frame(const Error& error) {
+  std::string out = R"({"type":"error","error":{"type":)";
+  append_json_string(out, anthropic_type_of(error.code));
+  out += ",\"message\":";
+  append_json_string(out, message_of(error));
+  out += "},\"request_id\":null}";
+  return out;
 }
 
 std::string openai_error_frame(const Error& error) { return error_object(error); }

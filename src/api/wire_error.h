@@ -15,11 +15,21 @@ struct WireError {
 
 int http_status(Code code);
 
+// Whose error shape a client expects.
+enum class Wire { openai, anthropic };
+
+WireError wire_error(Wire wire, const Error& error);
+
 // {"error":{"message":...,"type":"invalid_request_error","param":"messages[0].role","code":...}}
 // `too_long` has code "context_length_exceeded", which clients act on.
 WireError openai_error(const Error& error);
 
+// {"type":"error","error":{"type":"invalid_request_error","message":...},"request_id":null}
+// `too_long` says "prompt is too long: N tokens > M maximum", which Claude Code reads both numbers of.
+WireError anthropic_error(const Error& error);
+
 // The same object as one SSE data line, for errors after the stream began.
 std::string openai_error_frame(const Error& error);
+std::string anthropic_error_frame(const Error& error);  // the data of an `error` event
 
 }  // namespace kvern::api

@@ -9,6 +9,7 @@
 #include "app/chat_writer.h"
 #include "app/ids.h"
 #include "app/reasoning_limit.h"
+#include "app/session_key.h"
 #include "app/turn.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -41,20 +42,24 @@ std::vector<GenerateRequest> requests_of(const ChatRequest& request, const Gener
 }
 
 std::vector<std::unique_ptr<chat::Parser>> parsers_of(const ChatRequest& request, const chat::Chosen& chosen,
-                                                      bool in_reasoning) {
+                                                      bool in_reasoning, const std::string& call_prefix) {
   std::vector<std::unique_ptr<chat::Parser>> parsers;
   for (std::int32_t i = 0; i < request.choices; ++i) {
     chat::ParserOptions options{request.tool_choice.use == ToolUse::none ? std::vector<Tool>() : request.tools,
-                                chosen.reasons, in_reasoning, [] { return "call_" + random_id(); }};
+                                chosen.reasons, in_reasoning, [call_prefix] { return call_prefix + random_id(); }};
     parsers.push_back(chat::make_parser(*chosen.dialect, std::move(options)));
   }
   return parsers;
 }
 
-Status start_chat(ModelService& model, const http::Request& http_request,
+}  // namespace
+
+std::string answer_model(const ModelService& model, const ChatRequest& request) {
+  return request.model.empty() ? model.name() : request.model;
+}
+
+Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
-  TRY(const ChatRequest request, api::parse_chat_request(http_request.body));
-  TRY_OK(model.check_model(request.model));
   TRY_OK(check_length(model, request));
   GenerateRequest one;
   one.cache_salt = model.salt_of(http_request);
@@ -62,7 +67,7 @@ Status start_chat(ModelService& model, const http::Request& http_request,
   TRY(chat::RenderedChat rendered, model.renderer().render(request, &recalled));
   const chat::Chosen& chosen = model.renderer().dialect();
   TRY(one.constraint, model.constraints().write(request, rendered.in_reasoning));
-  one.id = "chatcmpl-" + random_id();
+  one.id = std::move(format.id);
   for (const std::string& relaxed : one.constraint.relaxed)
     log::warn("schema relaxed", {{"id", one.id}, {"what", relaxed}});
   log_prompt(one.id, rendered);
@@ -73,24 +78,37 @@ Status start_chat(ModelService& model, const http::Request& http_request,
   one.stops = request.stops;
   one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model.vocab());
   one.markers = model.renderer().markers();
-  one.session = request.session;
+  one.session = session_key(http_request, request.session);
 
-  api::ResponseHead head{one.id, request.model.empty() ? model.name() : request.model, unix_time_s()};
   TurnMemory memory{model.turns(), recalled.key, rendered.mark, one.markers};
   CallRules rules{model.metrics(), model.call_checker(), !one.constraint.lark.empty(),
                   schemas_to_check(request, one.constraint)};
-  auto writer = std::make_unique<ChatWriter>(std::move(head), request, model.vocab(),
-                                             parsers_of(request, chosen, rendered.in_reasoning), std::move(memory),
-                                             std::move(rules));
-  const TurnOptions options{request.stream, static_cast<std::size_t>(request.choices)};
+  auto writer = std::make_unique<ChatWriter>(one.id, request.stream, std::move(format.encoder), model.vocab(),
+                                             parsers_of(request, chosen, rendered.in_reasoning, format.call_prefix),
+                                             std::move(memory), std::move(rules));
+  const TurnOptions options{request.stream, format.wire, static_cast<std::size_t>(request.choices)};
   return std::make_shared<Turn>(exchange, std::move(writer), options)
       ->start(model.generator(), requests_of(request, one));
+}
+
+namespace {
+
+Status start_openai_chat(ModelService& model, const http::Request& http_request,
+                         const std::shared_ptr<http::Exchange>& exchange) {
+  TRY(const ChatRequest request, api::parse_chat_request(http_request.body));
+  ChatFormat format;
+  format.id = "chatcmpl-" + random_id();
+  api::ResponseHead head{format.id, answer_model(model, request), unix_time_s()};
+  format.encoder = std::make_unique<api::ChatEncoder>(std::move(head), request.choices, request.stream_usage,
+                                                      model.vocab(), api::custom_tools(request.tools));
+  return start_chat(model, request, std::move(format), http_request, exchange);
 }
 
 }  // namespace
 
 void serve_chat(ModelService& model, const http::Request& request, const std::shared_ptr<http::Exchange>& exchange) {
-  if (const Status started = start_chat(model, request, exchange); !started) answer_error(*exchange, started.error());
+  if (const Status started = start_openai_chat(model, request, exchange); !started)
+    answer_error(*exchange, started.error());
 }
 
 }  // namespace kvern::app

@@ -1,4 +1,4 @@
-// POST /v1/chat/completions and /v1/completions: request bytes -> prompt, constraint, turn.
+// A request of any wire format -> prompt, constraint, turn.
 //
 // Thread: prep. Errors are answered here; on success the turn answers.
 #pragma once
@@ -6,10 +6,27 @@
 #include <memory>
 #include <string>
 
+#include "api/answer_encoder.h"
+#include "api/wire_error.h"
 #include "app/model_service.h"
 #include "http/server.h"
 
 namespace kvern::app {
+
+// What the formats of chat requests differ in once they are read.
+struct ChatFormat {
+  api::Wire wire = api::Wire::openai;
+  std::string id;                     // of the answer: "chatcmpl-..."
+  std::string call_prefix = "call_";  // of the ids calls get
+  std::unique_ptr<api::AnswerEncoder> encoder;
+};
+
+// Starts the turn, or says why not with nothing answered yet.
+Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
+                  const std::shared_ptr<http::Exchange>& exchange);
+
+// The name an answer carries: as requested, or the served one.
+std::string answer_model(const ModelService& model, const ChatRequest& request);
 
 void serve_chat(ModelService& model, const http::Request& request, const std::shared_ptr<http::Exchange>& exchange);
 void serve_completions(ModelService& model, const http::Request& request,

@@ -19,13 +19,12 @@ std::map<std::string, std::string> schemas_to_check(const ChatRequest& request, 
   return schemas;
 }
 
-ChatWriter::ChatWriter(api::ResponseHead head, const ChatRequest& request, const Vocab& vocab,
+ChatWriter::ChatWriter(std::string id, bool streamed, std::unique_ptr<api::AnswerEncoder> encoder, const Vocab& vocab,
                        std::vector<std::unique_ptr<chat::Parser>> parsers, TurnMemory memory, CallRules rules)
-    : head_(std::move(head)),
+    : id_(std::move(id)),
       vocab_(vocab),
-      streamed_(request.stream),
-      custom_(api::custom_tools(request.tools)),
-      encoder_(head_, request.choices, request.stream_usage, vocab, custom_),
+      streamed_(streamed),
+      encoder_(std::move(encoder)),
       parsers_(std::move(parsers)),
       memory_(std::move(memory)),
       rules_(std::move(rules)),
@@ -45,14 +44,11 @@ void ChatWriter::ending(std::size_t choice, const Ending& ending, std::vector<ap
   parsers_[choice]->finish(events_);
   publish(choice, std::nullopt, frames);
   choices_[choice].reason = ending.reason;
+  choices_[choice].stop = ending.stop;
   if (streamed_ && ending.reason != FinishReason::failed)
-    encoder_.ending(static_cast<std::int32_t>(choice), ending.reason, frames);
+    encoder_->ending(static_cast<std::int32_t>(choice), ending.reason, ending.stop, frames);
   count_calls(choice, ending.reason);
   if (can_be_remembered(choice, ending)) remember(choice);
-}
-
-std::string ChatWriter::body(const Usage& usage) {
-  return api::encode_chat_response(head_, choices_, usage, vocab_, custom_);
 }
 
 void ChatWriter::publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs,
@@ -64,7 +60,7 @@ void ChatWriter::publish(std::size_t choice, const std::optional<StepLogprobs>& 
   }
   if (events_.empty() && !logprobs) return;
   const std::span<const StepLogprobs> some(logprobs ? &*logprobs : nullptr, logprobs ? 1 : 0);
-  encoder_.events(static_cast<std::int32_t>(choice), events_, some, frames);
+  encoder_->events(static_cast<std::int32_t>(choice), events_, some, frames);
 }
 
 void ChatWriter::take(std::size_t choice, const Event& event) {
@@ -88,7 +84,7 @@ void ChatWriter::count_calls(std::size_t choice, FinishReason reason) {
     } else if (schema == rules_.to_check.end()) {
       rules_.metrics.tool_call(CallCheck::exact);
     } else {
-      rules_.checker.check({head_.id, calls[i].name, schema->second, calls[i].arguments});
+      rules_.checker.check({id_, calls[i].name, schema->second, calls[i].arguments});
     }
   }
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "api/openai_chat.h"
+#include "api/answer_encoder.h"
 #include "app/call_checker.h"
 #include "app/metrics.h"
 #include "app/turn.h"
@@ -39,14 +39,16 @@ std::map<std::string, std::string> schemas_to_check(const ChatRequest& request, 
 
 class ChatWriter final : public TurnWriter {
  public:
-  ChatWriter(api::ResponseHead head, const ChatRequest& request, const Vocab& vocab,
+  // id: of the answer, for the log.
+  ChatWriter(std::string id, bool streamed, std::unique_ptr<api::AnswerEncoder> encoder, const Vocab& vocab,
              std::vector<std::unique_ptr<chat::Parser>> parsers, TurnMemory memory, CallRules rules);
 
-  void begin(std::vector<api::Frame>& frames) override { encoder_.start(frames); }
+  void begin(std::vector<api::Frame>& frames) override { encoder_->start(frames); }
   void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override;
   void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) override;
-  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
-  std::string body(const Usage& usage) override;
+  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_->done(usage, frames); }
+  void failed(const Error& error, std::vector<api::Frame>& frames) override { encoder_->failed(error, frames); }
+  std::string body(const Usage& usage) override { return encoder_->whole(choices_, usage); }
 
  private:
   struct Lived {
@@ -61,11 +63,10 @@ class ChatWriter final : public TurnWriter {
   bool can_be_remembered(std::size_t choice, const Ending& ending) const;
   void remember(std::size_t choice);
 
-  api::ResponseHead head_;
+  std::string id_;
   const Vocab& vocab_;
   bool streamed_;
-  api::CustomTools custom_;
-  api::ChatStreamEncoder encoder_;
+  std::unique_ptr<api::AnswerEncoder> encoder_;
   std::vector<std::unique_ptr<chat::Parser>> parsers_;
   TurnMemory memory_;
   CallRules rules_;

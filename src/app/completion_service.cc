@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "api/openai_completions.h"
+#include "api/wire_error.h"
 #include "app/answer.h"
 #include "app/chat_service.h"
 #include "app/ids.h"
@@ -48,6 +49,10 @@ class CompletionWriter final : public TurnWriter {
 
   void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_.done(usage, frames); }
 
+  void failed(const Error& error, std::vector<api::Frame>& frames) override {
+    frames.push_back({"", api::openai_error_frame(error)});
+  }
+
   std::string body(const Usage& usage) override {
     for (std::size_t i = 0; i < choices_.size(); ++i) choices_[i].text.insert(0, echoes_[i]);
     return api::encode_completion_response(head_, choices_, usage, vocab_);
@@ -72,7 +77,6 @@ std::string text_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab)
 Status start_completions(ModelService& model, const http::Request& http_request,
                          const std::shared_ptr<http::Exchange>& exchange) {
   TRY(const CompletionRequest request, api::parse_completion_request(http_request.body));
-  TRY_OK(model.check_model(request.model));
   ChatRequest format_only;
   format_only.format = request.format;
   // A raw prompt has no turns to mark; without tools and reasoning every plain record says the same.
@@ -105,7 +109,8 @@ Status start_completions(ModelService& model, const http::Request& http_request,
   }
   api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
   auto writer = std::make_unique<CompletionWriter>(std::move(head), request, model.vocab(), std::move(echoes));
-  const TurnOptions options{request.stream, static_cast<std::size_t>(request.choices)};
+  const TurnOptions options{.streamed = request.stream,
+                            .choices_per_prompt = static_cast<std::size_t>(request.choices)};
   return std::make_shared<Turn>(exchange, std::move(writer), options)->start(model.generator(), std::move(requests));
 }
 

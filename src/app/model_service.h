@@ -42,7 +42,8 @@ class ModelService {
   // Makes a running decode end soon.
   void abort() { engine_->abort(); }
 
-  // Code::not_found, naming what is served, unless the request names this model or none.
+  // Code::not_found, naming what is served, unless it is this model's name. Only for questions about models:
+  // requests may use any name, as the side requests of agents do, and get the one model there is.
   Status check_model(std::string_view requested) const;
   // Code::too_long when so much text cannot fit the context even in the longest tokens there are:
   // known before tens of megabytes are rendered and tokenised.

@@ -84,8 +84,9 @@ struct Route {
   std::string_view method;
   std::string_view path;  // a trailing '/' matches everything below it
   Serve serve;
-  bool heavy;  // runs on the prep pool
-  bool open;   // needs no API key
+  bool heavy;                          // runs on the prep pool
+  bool open;                           // needs no API key
+  api::Wire wire = api::Wire::openai;  // of errors
 };
 
 constexpr std::array kRoutes = {
@@ -149,16 +150,17 @@ void Router::handle(http::Request request, std::shared_ptr<http::Exchange> excha
   const Route& route = *found.route;
   if (!route.open && !http::authorized(request, api_keys_)) {
     return answer_error(
-        *exchange, {Code::unauthorized, "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""});
+        *exchange, {Code::unauthorized, "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""},
+        route.wire);
   }
   std::shared_ptr<ModelService> loaded = model();
-  if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""});
+  if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""}, route.wire);
   if (!route.heavy) return route.serve(*loaded, request, exchange);
   auto job = [serve = route.serve, loaded, request = std::move(request), exchange] {
     if (!exchange->closed()) serve(*loaded, request, exchange);
   };
   if (!prep_.run(std::move(job)))
-    answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""});
+    answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""}, route.wire);
 }
 
 void Router::set_model(std::shared_ptr<ModelService> model) {

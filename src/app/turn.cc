@@ -2,17 +2,25 @@
 
 #include <utility>
 
-#include "api/wire_error.h"
 #include "app/answer.h"
 #include "base/limits.h"
 #include "http/sse.h"
 
 namespace kvern::app {
+namespace {
+
+// Claude Code's watchdog is reset by any byte; its SDK knows the event and nothing of comments.
+constexpr std::string_view kAnthropicPing = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+
+std::string_view ping_of(api::Wire wire) { return wire == api::Wire::anthropic ? kAnthropicPing : http::kSsePing; }
+
+}  // namespace
 
 Turn::Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter> writer, TurnOptions options)
     : exchange_(std::move(exchange)),
       writer_(std::move(writer)),
       streamed_(options.streamed),
+      wire_(options.wire),
       choices_per_prompt_(options.choices_per_prompt) {}
 
 Turn::~Turn() { cancel(); }
@@ -44,7 +52,7 @@ Status Turn::start(Generator& generator, std::vector<GenerateRequest> requests) 
     self->exchange_->on_close([self] { self->cancel(); });
     self->exchange_->on_room([self] { self->pump(); });
     if (self->streamed_) {
-      self->exchange_->start_stream();
+      self->exchange_->start_stream({}, ping_of(self->wire_));
       self->writer_->begin(self->frames_);
       self->send();
     }
@@ -107,14 +115,14 @@ void Turn::finish() {
   over_ = true;
   if (streamed_) {
     if (failed_) {
-      frames_.push_back({"", api::openai_error_frame(error_)});
+      writer_->failed(error_, frames_);
     } else {
       writer_->done(usage_, frames_);
     }
     send();
     exchange_->finish();
   } else if (failed_) {
-    answer_error(*exchange_, error_);
+    answer_error(*exchange_, error_, wire_);
   } else {
     exchange_->respond(200, "application/json", writer_->body(usage_));
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/frame.h"
+#include "api/wire_error.h"
 #include "base/result.h"
 #include "core/generator.h"
 #include "http/server.h"
@@ -27,12 +28,15 @@ class TurnWriter {
   virtual void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) = 0;
   // All choices have ended: the last frames of a streamed answer.
   virtual void done(const Usage& usage, std::vector<api::Frame>& frames) = 0;
+  // A choice failed: the last frames of a streamed answer.
+  virtual void failed(const Error& error, std::vector<api::Frame>& frames) = 0;
   // The whole body of an unstreamed one.
   virtual std::string body(const Usage& usage) = 0;
 };
 
 struct TurnOptions {
   bool streamed = false;
+  api::Wire wire = api::Wire::openai;  // of errors and pings
   std::size_t choices_per_prompt = 1;  // choices are numbered prompt-major
 };
 
@@ -63,6 +67,7 @@ class Turn : public std::enable_shared_from_this<Turn> {
   std::shared_ptr<http::Exchange> exchange_;
   std::unique_ptr<TurnWriter> writer_;
   const bool streamed_;
+  const api::Wire wire_;
   const std::size_t choices_per_prompt_;
   bool begun_ = false;  // the answer's head is out; steps that came before wait
   bool over_ = false;

@@ -26,6 +26,7 @@ inline constexpr std::size_t kMessages = 16'384;
 inline constexpr std::size_t kContentParts = 4'096;  // of one message
 inline constexpr std::size_t kTools = 1'024;
 inline constexpr std::size_t kToolNameBytes = 128;
+inline constexpr std::size_t kSessionKeyBytes = 256;  // longer keys are cut
 inline constexpr std::size_t kToolSchemaBytes = 1024 * 1024;
 inline constexpr std::size_t kStops = 64;
 inline constexpr std::size_t kStopBytes = 1'024;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
@@ -62,6 +63,13 @@ std::size_t first_turn(const RenderedText& rendered, const std::vector<Message>&
   return found == rendered.parts.end() ? rendered.text.size() : found->begin;
 }
 
+// The tools of the prompt's list.
+std::vector<Tool> head_tools(const std::vector<Tool>& tools) {
+  std::vector<Tool> head;
+  std::copy_if(tools.begin(), tools.end(), std::back_inserter(head), [](const Tool& tool) { return !tool.deferred; });
+  return head;
+}
+
 class TemplateRenderer final : public Renderer {
  public:
   TemplateRenderer(const Vocab& vocab, Chosen chosen, const TemplateTraits& traits,
@@ -81,9 +89,10 @@ class TemplateRenderer final : public Renderer {
 
   Result<RenderedChat> render(const ChatRequest& request, const Recalled* recalled) const override {
     RenderedChat chat;
+    const std::vector<Tool> head = head_tools(request.tools);
     const std::vector<Message> said = said_to_model(request, recalled, chat.dropped_transport_header);
     TRY(Json variables, extra_variables(request.template_kwargs));
-    TRY(const TemplateWriter::Written written, writer_.write(said, request.tools, std::move(variables)));
+    TRY(const TemplateWriter::Written written, writer_.write(said, head, std::move(variables)));
     const RenderedText rendered(written.parts);
     const WalkContext context{vocab_, chosen_, control_names_, header_};
     PromptWalk walk(context, rendered, request.tools);
@@ -91,7 +100,7 @@ class TemplateRenderer final : public Renderer {
     walk.finish();
     chat.mark = walk.mark();
     chat.in_reasoning = opens_reasoning(rendered);
-    fill(chat.prompt, rendered, walk, first_turn(rendered, written.messages), said, request.tools);
+    fill(chat.prompt, rendered, walk, first_turn(rendered, written.messages), said, head);
     return chat;
   }
 
@@ -99,7 +108,9 @@ class TemplateRenderer final : public Renderer {
     bool dropped = false;
     TRY(Json variables, extra_variables(request.template_kwargs));
     const std::vector<Message> said = said_to_model(request, nullptr, dropped);
-    return writer_.write(said, request.tools, std::move(variables)).map([](const auto& w) { return joined(w.parts); });
+    return writer_.write(said, head_tools(request.tools), std::move(variables)).map([](const auto& w) {
+      return joined(w.parts);
+    });
   }
 
  private:

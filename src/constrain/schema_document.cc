@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 
 namespace kvern::constrain {
 namespace {
@@ -169,6 +170,38 @@ void drop_unknown_dialect(Json& schema) {
   if (uri.find("://json-schema.org/") == std::string::npos) schema.erase("$schema");
 }
 
+// The part of a reference that names its document; empty for one within its own.
+std::string_view document_of(std::string_view reference) { return reference.substr(0, reference.find('#')); }
+
+// A document is at hand when a subschema's `$id` is its name, or ends in it as a relative one does.
+void drop_foreign_references(Json& root, std::vector<std::string>* dropped) {
+  std::vector<std::string> ids;
+  bool any = false;
+  visit_schemas(root, [&](const std::string&, Json& at) {
+    for (const char* keyword : {"$id", "id"}) {
+      const auto id = at.find(keyword);
+      if (id != at.end() && id->is_string()) ids.emplace_back(document_of(id->get_ref<const std::string&>()));
+    }
+    const auto reference = at.find("$ref");
+    any = any || (reference != at.end() && reference->is_string() &&
+                  !document_of(reference->get_ref<const std::string&>()).empty());
+  });
+  if (!any) return;
+  visit_schemas(root, [&](const std::string& path, Json& at) {
+    const auto reference = at.find("$ref");
+    if (reference == at.end() || !reference->is_string()) return;
+    const std::string target = reference->get<std::string>();
+    const std::string_view document = document_of(target);
+    const bool known =
+        std::any_of(ids.begin(), ids.end(), [&](const std::string& id) { return id.ends_with(document); });
+    if (document.empty() || known || target.find("json-schema.org/") != std::string::npos) return;
+    at.erase("$ref");
+    if (dropped != nullptr)
+      dropped->push_back(
+          fmt::format("{}: $ref to \"{}\", which is not at hand", path.empty() ? "/" : path, shortened(target)));
+  });
+}
+
 // The automaton of a long pattern may need gigabytes before anybody notices.
 Status check_patterns(Json& schema) {
   std::string where;
@@ -188,7 +221,7 @@ Status check_patterns(Json& schema) {
 
 }  // namespace
 
-Result<Json> read_schema(std::string_view text) {
+Result<Json> read_schema(std::string_view text, std::vector<std::string>* dropped) {
   if (text.size() > limits::kToolSchemaBytes)
     return fail(Code::too_large,
                 fmt::format("the schema has {} bytes; at most {} are taken", text.size(), limits::kToolSchemaBytes));
@@ -206,6 +239,7 @@ Result<Json> read_schema(std::string_view text) {
   if (complexity.has_too_many_alternatives())
     return fail(Code::invalid, fmt::format("the schema combines more than {} subschemas for one value", kAlternatives));
   drop_unknown_dialect(schema);
+  drop_foreign_references(schema, dropped);
   TRY_OK(check_patterns(schema));
   return schema;
 }

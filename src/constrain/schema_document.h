@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -13,8 +14,9 @@ namespace kvern::constrain {
 // Reads a schema that neither Rust library can choke on: bounded size, nesting, length of `$ref`
 // chains, and number of subschemas that apply to one value. Code::invalid or Code::too_large.
 // An unknown `$schema` is dropped: what it describes cannot be known, and both libraries would
-// refuse everything because of it. Recurses: call it on a deep stack.
-Result<Json> read_schema(std::string_view text);
+// refuse everything because of it. A `$ref` to another document is dropped likewise, and its place and
+// target are appended to dropped when that is given. Recurses: call it on a deep stack.
+Result<Json> read_schema(std::string_view text, std::vector<std::string>* dropped = nullptr);
 
 // Calls visit with each object that is a schema and its JSON Pointer, parents first; the root's
 // pointer is "". Does not descend into what is data (const, enum, default, examples). visit may

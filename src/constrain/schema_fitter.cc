@@ -139,9 +139,10 @@ class Fitting {
 };
 
 // What the rewriting made may be too large where the client's own words were not.
-Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonStyle& style, Json document) {
+Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonStyle& style, Json document,
+                                  std::vector<std::string> relaxed) {
   tidy(document);
-  std::vector<std::string> relaxed;
+  const std::vector<std::string> dropped = relaxed;
   Json rewritten = document;
   rewrite_schema(rewritten, relaxed);
   const bool changed = rewritten != document;
@@ -149,18 +150,19 @@ Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonSty
   auto fitted = fitting.run();
   if (fitted) return fitted;
   if (changed)
-    if (auto as_it_was = Fitting(compiler, style, std::move(document), {}).run()) return as_it_was;
+    if (auto as_it_was = Fitting(compiler, style, std::move(document), dropped).run()) return as_it_was;
   return fitting.any_object(fitted.error().message);
 }
 
 Result<FittedSchema> fit_text(const GrammarCompiler& compiler, const JsonStyle& style, std::string_view schema) {
-  TRY(Json document, read_schema(schema));
-  if (is_plain(document)) {
+  std::vector<std::string> dropped;
+  TRY(Json document, read_schema(schema, &dropped));
+  if (dropped.empty() && is_plain(document)) {
     std::string json = with_options(document, style, Mode::strict);
     if (compiler.takes_schema(json)) return FittedSchema{std::move(json), {}};
   }
   TRY_OK(SchemaCheck::compile(schema));
-  return fit_document(compiler, style, std::move(document));
+  return fit_document(compiler, style, std::move(document), std::move(dropped));
 }
 
 class Fitter final : public SchemaFitter {

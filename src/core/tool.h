@@ -31,6 +31,8 @@ struct Tool {
   std::string parameters;  // JSON Schema text in the client's key order; "{}" when none was given
   bool custom = false;     // then parameters is kCustomParameters
   TextRule input = {};     // custom: what its text must look like
+  // It may be called, but a tool result shows it, not the prompt's list: loading it changes no cached token.
+  bool deferred = false;
 };
 
 enum class ToolUse { automatic, required, none };

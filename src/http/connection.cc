@@ -233,7 +233,7 @@ void Connection::respond(int status, const std::string& content_type, std::strin
   append_answer({.status = status, .content_type = content_type}, body, extra);
 }
 
-void Connection::start_stream(const Headers& extra) {
+void Connection::start_stream(const Headers& extra, std::string_view ping) {
   if (phase_ != Phase::answering || answer_ != Answer::none) return;
   if (eof_) return close();
   answer_ = Answer::stream;
@@ -243,6 +243,7 @@ void Connection::start_stream(const Headers& extra) {
   Headers headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   headers.insert(headers.end(), extra.begin(), extra.end());
   append_head(pending_, head, headers);
+  ping_ = ping;
   ping_timer_->start(owner_.options.ping_interval_ms);
   flush();
 }
@@ -267,7 +268,7 @@ void Connection::ping() {
   if (phase_ != Phase::answering || answer_ != Answer::stream) return;
   ping_timer_->start(owner_.options.ping_interval_ms);
   if (writing_) return;  // the client is behind; more would only wait with the rest
-  append_chunk(kSsePing);
+  append_chunk(ping_);
   flush();
 }
 

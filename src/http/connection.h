@@ -46,7 +46,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   // The exchange's calls. Those that make no sense (a second answer) are ignored.
   void respond(int status, const std::string& content_type, std::string_view body, const Headers& extra);
-  void start_stream(const Headers& extra);
+  void start_stream(const Headers& extra, std::string_view ping);
   void write(std::string_view bytes);
   void finish();
   void abandon();  // nobody is left who could answer
@@ -94,6 +94,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::unique_ptr<Timer> deadline_;  // of the phase
   std::unique_ptr<Timer> write_deadline_;
   std::unique_ptr<Timer> ping_timer_;
+  std::string_view ping_;  // what it sends
 
   std::string input_;  // received and not yet dealt with
   std::unique_ptr<RequestReader> reader_;

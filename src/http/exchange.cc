@@ -22,8 +22,9 @@ class NetExchange final : public Exchange {
                       Connection& connection) { connection.respond(status, type, text, headers); });
   }
 
-  void start_stream(Headers extra) override {
-    on_connection([headers = std::move(extra)](Connection& connection) { connection.start_stream(headers); });
+  void start_stream(Headers extra, std::string_view ping) override {
+    on_connection(
+        [headers = std::move(extra), ping](Connection& connection) { connection.start_stream(headers, ping); });
   }
 
   void write(std::string bytes) override {

@@ -15,6 +15,7 @@
 
 #include "base/limits.h"
 #include "base/result.h"
+#include "http/sse.h"
 
 namespace kvern::http {
 
@@ -41,9 +42,9 @@ class Exchange {
 
   virtual void respond(int status, std::string content_type, std::string body, Headers extra = {}) = 0;
 
-  // 200 text/event-stream. Until finish(), a comment line is sent whenever nothing else was for
-  // limits::kPingInterval_ms, so that clients and proxies see life.
-  virtual void start_stream(Headers extra = {}) = 0;
+  // 200 text/event-stream. Until finish(), ping (a whole event or comment; of static lifetime) is sent
+  // whenever nothing else was for limits::kPingInterval_ms, so that clients and proxies see life.
+  virtual void start_stream(Headers extra = {}, std::string_view ping = kSsePing) = 0;
   virtual void write(std::string bytes) = 0;  // whole events framed by sse.h: a ping may follow any
   virtual void finish() = 0;
 

@@ -126,13 +126,17 @@ def test_every_finished_call_is_valid(server, remark):
     assert counts["finished"] > len(asked) / 2, "so many were cut that they hide something"
 
 
-def test_what_is_no_schema_is_refused_with_its_place(server):
+def test_what_is_no_schema_costs_its_tool_its_exactness_and_the_request_nothing(server):
+    first = TOOLS[0]["function"]["name"]
     for name, schema in BAD.items():
         tools = [TOOLS[0], as_tool(name, "?", schema)]
-        body = {"messages": [{"role": "user", "content": "?"}], "tools": tools, "max_tokens": 1}
-        response = server.post("/v1/chat/completions", body)
-        assert response.status_code == 400, name
-        assert response.json()["error"]["param"].startswith("tools[1].function.parameters"), name
+        choice, _ = ask(server, first, tools, 0, tool_choice={"type": "function", "function": {"name": first}})
+        assert_valid(server, [(choice, [first])])
+        choice, _ = ask(server, first, tools, 0, tool_choice={"type": "function", "function": {"name": name}})
+        for call in choice["message"].get("tool_calls", []) if choice["finish_reason"] == "tool_calls" else []:
+            assert isinstance(json.loads(call["function"]["arguments"]), dict), name
+        told = [line for line in server.log("schema relaxed") if line["what"].startswith(f"tool {name}: /: everything")]
+        assert told, name
 
 
 def test_a_named_tool_is_the_one_called(server):
@@ -148,7 +152,9 @@ def test_only_allowed_tools_are_called(server, mode):
     names = [{"type": "function", "function": {"name": name}} for name in allowed]
     choice = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": names}}
     asked = [("Bash", group("Bash"), seed) for seed in range(6)]
-    results = [(choice, allowed) for choice, _ in ask_all(server, asked, tool_choice=choice, parallel_tool_calls=False)]
+    # Wilder than this the model ends none of the raw strings of a tagged dialect.
+    answers = ask_all(server, asked, tool_choice=choice, parallel_tool_calls=False, temperature=1.0)
+    results = [(choice, allowed) for choice, _ in answers]
     if mode == "auto":
         results = [result for result in results if result[0]["finish_reason"] != "stop"]
     assert assert_valid(server, results) < len(asked)

@@ -53,7 +53,7 @@ async function toolLoop() {
 
 async function refusal() {
   try {
-    await client.chat.completions.create({ ...ask('Hi'), model: 'gpt-4o' });
+    await client.models.retrieve('gpt-4o');
   } catch (e) {
     return { kind: e.constructor.name, status: e.status, code: e.code, param: e.param };
   }

@@ -326,7 +326,7 @@ def test_models_are_listed_and_found(client):
 
 def test_an_error_arrives_as_the_sdks_own_exception(client):
     with pytest.raises(openai.NotFoundError) as unknown:
-        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+        client.models.retrieve("gpt-4o")
     assert unknown.value.code == "model_not_found" and unknown.value.param == "model"
     with pytest.raises(openai.BadRequestError) as wrong:
         client.chat.completions.create(model="fake", messages=[{"role": "emperor", "content": "Hi"}])

@@ -201,6 +201,9 @@ class Standalone {
       const auto& [section, name] = places_.at(reference);
       out[section][name] = std::move(copy);
     }
+    // Which draft it is written in decides what its keywords mean: `items` may be a list in draft 7.
+    const auto draft = root_.is_object() ? root_.find("$schema") : root_.end();
+    if (draft != root_.end() && !out.contains("$schema")) out["$schema"] = *draft;
     return out;
   }
 

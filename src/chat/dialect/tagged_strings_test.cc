@@ -230,6 +230,15 @@ TEST(TaggedParameters, ADocumentOfItsOwnHoldsOnlyWhatItRefersTo) {
   EXPECT_FALSE(standalone(root["properties"]["r"], root).has_value());
 }
 
+TEST(TaggedParameters, ADocumentOfItsOwnIsOfTheSameDraft) {
+  const std::string root = R"({"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{
+      "pair":{"type":"array","items":[{"type":"string"},{"type":"integer"}],"minItems":2,"maxItems":2}},
+      "required":["pair"]})";
+  const Rule rule("qwen3-coder", tool_with(root));
+  EXPECT_TRUE(rule.takes(R"({"pair": ["a", 1]})")) << rule.grammar().spec().lark;
+  EXPECT_FALSE(rule.takes(R"({"pair": [1, "a"]})"));
+}
+
 Tool custom_tool(TextSyntax syntax, std::string definition) {
   return {.name = "f",
           .description = "",

@@ -10,16 +10,25 @@
 namespace kvern::chat {
 namespace {
 
-Result<std::string> tool_body(GrammarParts& parts, const Tool& tool, std::size_t index,
-                              const std::string& behind_name) {
+// A tool whose schema or format is none takes anything: with dozens of tools from as many servers, one bad
+// definition must cost that tool its exactness and the request nothing.
+Result<std::string> arguments_of(GrammarParts& parts, const Tool& tool) {
+  const ArgumentCodec& codec = codec_of(parts.dialect.arguments);
+  auto arguments = codec.grammar(parts, tool);
+  if (arguments || (arguments.error().code != Code::invalid && arguments.error().code != Code::too_large))
+    return arguments;
+  Tool free = tool;
+  free.input = {};
+  if (!tool.custom) free.parameters = R"({"type":"object"})";
+  parts.relax(tool, fmt::format("/: everything, any {} is taken: {}", tool.custom ? "text" : "JSON object",
+                                arguments.error().message));
+  return codec.grammar(parts, free);
+}
+
+Result<std::string> tool_body(GrammarParts& parts, const Tool& tool, const std::string& behind_name) {
   const Dialect& dialect = parts.dialect;
-  auto arguments = codec_of(dialect.arguments).grammar(parts, tool);
-  if (!arguments) {
-    Error error = std::move(arguments).error();
-    if (error.code == Code::invalid)
-      error.field = fmt::format("tools[{}].{}", index, tool.custom ? "custom.format" : "function.parameters");
-    return tl::unexpected(std::move(error));
-  }
+  auto arguments = arguments_of(parts, tool);
+  if (!arguments) return arguments;
   if (!behind_name.empty()) return fmt::format("{} {} {}", lark_text(tool.name, parts.vocab), behind_name, *arguments);
   std::string head = lark_text(tool.name + std::string(dialect.name_end), parts.vocab);
   if (dialect.id_place == IdPlace::after_name) {
@@ -55,7 +64,7 @@ Result<ToolRules> write_tool_rules(const Dialect& dialect, const ChatRequest& re
   std::string tools;
   std::string bodies;
   for (const std::size_t i : callable) {
-    TRY(const std::string body, tool_body(parts, request.tools[i], i, behind_name));
+    TRY(const std::string body, tool_body(parts, request.tools[i], behind_name));
     tools += fmt::format("{}t{}", tools.empty() ? "" : " | ", i);
     out.names += (out.names.empty() ? "" : "|") + regex_text(request.tools[i].name);
     bodies += fmt::format("t{}: {}\n", i, body);
