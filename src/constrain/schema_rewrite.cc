@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -20,6 +21,7 @@ constexpr std::size_t kComparedBranches = 64;  // of a oneOf, each with all othe
 constexpr std::size_t kCompareSteps = 20'000;  // of schemas and values, for one oneOf
 constexpr std::size_t kNegatedBranches = 4;    // each is written with the opposite of all others
 constexpr std::size_t kProperties = 12;        // of which one must be there
+constexpr std::size_t kPropertySets = 64;      // of a counted object, written out
 constexpr std::size_t kUnique = 4;             // values; their arrangements are written out
 constexpr std::size_t kConditions = 12;        // rewritten in one schema: they multiply
 
@@ -137,8 +139,48 @@ class Rewriter {
     schema.erase("propertyNames");
   }
 
+  // Of an object without other properties than the named ones, the sets of those that may be there together.
+  static bool count_closed(Json& schema) {
+    const auto named = schema.find("properties");
+    if (named == schema.end() || !named->is_object() || schema.contains("patternProperties") ||
+        schema.value("additionalProperties", Json(true)) != Json(false))
+      return false;
+    const Json least = schema.value("minProperties", Json(0U));
+    const Json most = schema.value("maxProperties", Json(kProperties));
+    if (!least.is_number_unsigned() || !most.is_number_unsigned()) return false;
+    std::vector<std::string> names;
+    for (const auto& item : named->items())
+      if (item.value() != Json(false)) names.push_back(item.key());
+    const bool bounded = schema.contains("minProperties") || most.get<std::size_t>() < names.size();
+    if (!bounded || names.empty() || names.size() > kProperties) return false;
+    std::uint32_t needed = 0;
+    const Json required = schema.value("required", Json::array());
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (std::find(required.begin(), required.end(), Json(names[i])) != required.end()) needed |= 1U << i;
+    Json sets = Json::array();
+    for (std::uint32_t set = 0; set < (1U << names.size()) && sets.size() <= kPropertySets; ++set) {
+      const auto count = static_cast<std::size_t>(std::popcount(set));
+      if ((set & needed) != needed || count < least.get<std::size_t>() || count > most.get<std::size_t>()) continue;
+      Json there = Json::array();
+      Json absent = Json::object();
+      for (std::size_t i = 0; i < names.size(); ++i) {
+        if ((set >> i & 1U) != 0)
+          there.push_back(names[i]);
+        else
+          absent[names[i]] = false;
+      }
+      sets.push_back(Json{{"required", std::move(there)}, {"properties", std::move(absent)}});
+    }
+    if (sets.empty() || sets.size() > kPropertySets) return false;
+    schema.erase("minProperties");
+    schema.erase("maxProperties");
+    add_condition(schema, Json{{"anyOf", std::move(sets)}});
+    return true;
+  }
+
   // minProperties 1 beside properties: the first of them is there, or the second, ..., or another one.
   static void property_counts(Json& schema) {
+    if (count_closed(schema)) return;
     const auto least = schema.find("minProperties");
     if (least == schema.end() || !least->is_number_unsigned()) return;
     const std::size_t required = schema.contains("required") ? schema["required"].size() : 0;
