@@ -5,6 +5,7 @@
 // one is a single whole(). Thread: one at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -25,11 +26,19 @@ struct ResponseHead {
   std::int64_t created_s = 0;
 };
 
+// What came one after another in a choice: the order of its parts, which the joined texts do not tell.
+struct Run {
+  enum class Kind { text, reasoning, call };
+  Kind kind = Kind::text;
+  std::size_t end = 0;  // in content or reasoning; of a call, one past its place in tool_calls
+};
+
 // One finished choice, put together from its events.
 struct Choice {
   std::string content;
   std::string reasoning;
   std::vector<ToolCall> tool_calls;
+  std::vector<Run> runs;
   std::vector<StepLogprobs> logprobs;  // empty unless asked for
   FinishReason reason = FinishReason::stop;
   std::string stop;  // the stop string that ended it, if one did

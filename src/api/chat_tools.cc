@@ -12,21 +12,10 @@
 namespace kvern::api {
 namespace {
 
-Status check_name(std::string_view name, std::string path) {
-  if (name.empty() || name.size() > limits::kToolNameBytes)
-    return fail(Code::invalid,
-                fmt::format("a tool name has 1 to {} characters, found {}", limits::kToolNameBytes, name.size()),
-                std::move(path));
-  if (!std::all_of(name.begin(), name.end(), is_tool_name_char))
-    return fail(Code::invalid, fmt::format("a tool name is made of letters, digits and _.:/-, found {}", shown(name)),
-                std::move(path));
-  return {};
-}
-
 Result<Tool> read_function(const Fields& function) {
   Tool tool;
   TRY(tool.name, function.required_text("name"));
-  TRY_OK(check_name(tool.name, function.path_of("name")));
+  TRY_OK(check_tool_name(tool.name, function.path_of("name")));
   TRY_OK(function.text("description", tool.description));
   TRY(const std::optional<Fields> parameters, function.object("parameters"));
   tool.parameters = "{}";
@@ -70,7 +59,7 @@ Result<TextRule> read_input_format(const Fields& format) {
 Result<Tool> read_custom(const Fields& custom) {
   Tool tool;
   TRY(tool.name, custom.required_text("name"));
-  TRY_OK(check_name(tool.name, custom.path_of("name")));
+  TRY_OK(check_tool_name(tool.name, custom.path_of("name")));
   TRY_OK(custom.text("description", tool.description));
   TRY(const std::optional<Fields> format, custom.object("format"));
   if (format) {
@@ -185,6 +174,17 @@ Result<ToolChoice> read_allowed(const Fields& choice, std::span<const Tool> tool
 }
 
 }  // namespace
+
+Status check_tool_name(std::string_view name, std::string path) {
+  if (name.empty() || name.size() > limits::kToolNameBytes)
+    return fail(Code::invalid,
+                fmt::format("a tool name has 1 to {} characters, found {}", limits::kToolNameBytes, name.size()),
+                std::move(path));
+  if (!std::all_of(name.begin(), name.end(), is_tool_name_char))
+    return fail(Code::invalid, fmt::format("a tool name is made of letters, digits and _.:/-, found {}", shown(name)),
+                std::move(path));
+  return {};
+}
 
 Result<std::vector<Tool>> read_tools(const Fields& body) {
   TRY(const Json* tools, body.list("tools"));

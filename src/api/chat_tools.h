@@ -3,6 +3,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/fields.h"
@@ -14,6 +16,9 @@ namespace kvern::api {
 // says what its input looks like. Tools of other types are left out: no model here could call them.
 // Code::too_large over kTools, kToolSchemaBytes or kTextRuleBytes.
 Result<std::vector<Tool>> read_tools(const Fields& body);
+
+// Code::invalid unless name is 1..kToolNameBytes of is_tool_name_char.
+Status check_tool_name(std::string_view name, std::string path);
 
 // An empty list of allowed tools is `none`; with mode "required" it is an error.
 Result<ToolChoice> read_tool_choice(const Fields& body, std::span<const Tool> tools);

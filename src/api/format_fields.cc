@@ -100,6 +100,16 @@ Result<ResponseFormat> read_response_format(const Fields& format) {
               format.path_of("type"));
 }
 
+// {"type": "json_schema", "schema": {...}}
+Result<ResponseFormat> read_output_format(const Fields& format) {
+  TRY(const std::string type, format.required_text("type"));
+  if (type == "text") return ResponseFormat();
+  if (type != "json_schema")
+    return fail(Code::invalid, fmt::format("expected \"json_schema\", found {}", shown(type)), format.path_of("type"));
+  TRY(const Fields schema, format.required_object("schema"));
+  return of_schema(schema);
+}
+
 // Takes what the request says, and refuses a second word on it.
 class Collector {
  public:
@@ -182,6 +192,12 @@ Result<ResponseFormat> read_format(const Fields& body) {
   Collector collector;
   TRY(const std::optional<Fields> format, body.object("response_format"));
   if (format) TRY_OK(collector.add(read_response_format(*format)));
+  TRY(const std::optional<Fields> config, body.object("output_config"));
+  for (const auto& [holder, name] : {std::pair(config, "format"), std::pair(std::optional(body), "output_format")}) {
+    if (!holder) continue;
+    TRY(const std::optional<Fields> output, holder->object(name));
+    if (output) TRY_OK(collector.add(read_output_format(*output)));
+  }
   TRY(const std::optional<Fields> nested, body.object("structured_outputs"));
   if (nested) TRY_OK(read_structured_outputs(*nested, collector));
   for (const char* name : {"json_schema", "guided_json"}) TRY_OK(collector.schema(body, name));

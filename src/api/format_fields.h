@@ -1,6 +1,7 @@
 // What an answer must look like, in every spelling that is sent for it.
 //
 //   OpenAI        response_format: json_object, json_schema
+//   Anthropic     output_config {format} or output_format: json_schema
 //   vLLM, MLX     guided_json, guided_choice, guided_regex, guided_grammar, guided_whitespace_pattern or
 //                 whitespace_pattern; the same nested in structured_outputs
 //   SGLang        regex, ebnf

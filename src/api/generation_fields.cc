@@ -119,10 +119,10 @@ Status read_token_limit(const Fields& body, std::optional<std::int32_t>& out) {
   return read_limit(body, "n_predict", out);
 }
 
-Status read_stops(const Fields& body, std::vector<std::string>& out) {
-  const Json* value = body.find("stop");
+Status read_stops(const Fields& body, std::string_view name, std::vector<std::string>& out) {
+  const Json* value = body.find(name);
   if (value == nullptr) return {};
-  const std::string path = body.path_of("stop");
+  const std::string path = body.path_of(name);
   if (value->is_string()) return add_stop(*value, path, out);
   if (!value->is_array()) return mismatch(path, "a string or a list of strings", *value);
   if (value->size() > limits::kStops)

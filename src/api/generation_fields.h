@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/fields.h"
@@ -17,7 +18,7 @@ namespace kvern::api {
 
 Status read_sampling(const Fields& body, SamplingParams& out);  // all but log probabilities
 Status read_token_limit(const Fields& body, std::optional<std::int32_t>& out);
-Status read_stops(const Fields& body, std::vector<std::string>& out);
+Status read_stops(const Fields& body, std::string_view name, std::vector<std::string>& out);
 Status read_session(const Fields& body, std::string& out);
 Status read_choices(const Fields& body, std::int32_t& out);
 
@@ -33,7 +34,7 @@ Status read_generation(const Fields& body, Request& request) {
   TRY_OK(body.text("model", request.model));
   TRY_OK(read_sampling(body, request.sampling));
   TRY_OK(read_token_limit(body, request.tokens_max));
-  TRY_OK(read_stops(body, request.stops));
+  TRY_OK(read_stops(body, "stop", request.stops));
   TRY(request.format, read_format(body));
   TRY_OK(read_session(body, request.session));
   TRY_OK(read_choices(body, request.choices));

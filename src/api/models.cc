@@ -1,6 +1,9 @@
 #include "api/models.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+
+#include <ctime>
 
 #include <nlohmann/json.hpp>
 
@@ -34,15 +37,28 @@ std::string one_text(std::string_view name, std::string_view text) {
   return out;
 }
 
+void append_id(std::string& out, const ModelCard* model) {
+  if (model == nullptr) {
+    out += "null";
+  } else {
+    append_json_string(out, model->id);
+  }
+}
+
 }  // namespace
 
 std::string encode_model(const ModelCard& model) {
   std::string out = "{\"id\":";
   append_json_string(out, model.id);
-  out += fmt::format(R"(,"object":"model","created":{},"owned_by":"kvern","max_model_len":{},"context_length":{},)"
+  out += fmt::format(R"(,"object":"model","created":{},"owned_by":"kvern","type":"model","display_name":)",
+                     model.created_s);
+  append_json_string(out, model.id);
+  out += fmt::format(R"(,"created_at":"{:%FT%TZ}","max_input_tokens":{},"max_tokens":{},)",
+                     fmt::gmtime(static_cast<std::time_t>(model.created_s)), model.context, model.context);
+  out += fmt::format(R"("max_model_len":{},"context_length":{},)"
                      R"("meta":{{"n_ctx":{},"n_ctx_train":{},"n_vocab":{},"n_params":{},"size":{}}}}})",
-                     model.created_s, model.context, model.context, model.context, model.context_trained,
-                     model.vocabulary, model.parameters, model.bytes);
+                     model.context, model.context, model.context, model.context_trained, model.vocabulary,
+                     model.parameters, model.bytes);
   return out;
 }
 
@@ -52,7 +68,11 @@ std::string encode_model_list(std::span<const ModelCard> models) {
     if (i > 0) out += ',';
     out += encode_model(models[i]);
   }
-  out += "]}";
+  out += R"(],"has_more":false,"first_id":)";
+  append_id(out, models.empty() ? nullptr : &models.front());
+  out += ",\"last_id\":";
+  append_id(out, models.empty() ? nullptr : &models.back());
+  out += '}';
   return out;
 }
 

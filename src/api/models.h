@@ -15,13 +15,14 @@ namespace kvern::api {
 struct ModelCard {
   std::string id;  // --name
   std::int64_t created_s = 0;
-  std::int32_t context = 0;          // the one number: also `max_model_len`, `context_length`, meta.n_ctx
+  std::int32_t context = 0;          // the one number: also `max_model_len`, `context_length`, `max_input_tokens`, ...
   std::int32_t context_trained = 0;  // meta.n_ctx_train
   std::int32_t vocabulary = 0;
   std::uint64_t parameters = 0;
   std::uint64_t bytes = 0;
 };
 
+// In OpenAI's shape with Anthropic's fields beside it, so that the clients of both find theirs.
 std::string encode_model_list(std::span<const ModelCard> models);
 std::string encode_model(const ModelCard& model);
 

@@ -33,6 +33,8 @@ ModelCard card() {
 // Agents read the context from one of three places, depending on the server they think this is.
 TEST(Models, TheContextIsWhereEachKindOfClientLooksForIt) {
   const Json expected = parsed(R"({"id":"qwen \"3\"","object":"model","created":7,"owned_by":"kvern",
+    "type":"model","display_name":"qwen \"3\"","created_at":"1970-01-01T00:00:07Z",
+    "max_input_tokens":32768,"max_tokens":32768,
     "max_model_len":32768,"context_length":32768,
     "meta":{"n_ctx":32768,"n_ctx_train":131072,"n_vocab":151936,"n_params":8000000000,"size":5000000000}})");
   EXPECT_EQ(parsed(encode_model(card())), expected);
@@ -40,6 +42,15 @@ TEST(Models, TheContextIsWhereEachKindOfClientLooksForIt) {
   EXPECT_EQ(list.at("object"), "list");
   EXPECT_EQ(list.at("data"), Json({expected, expected}));
   EXPECT_EQ(parsed(encode_model_list({})).at("data"), Json::array());
+}
+
+// Anthropic's clients read pages.
+TEST(Models, TheListIsAPageThatIsTheLast) {
+  const Json list = parsed(encode_model_list(std::vector{card()}));
+  EXPECT_EQ(list.at("has_more"), false);
+  EXPECT_EQ(list.at("first_id"), "qwen \"3\"");
+  EXPECT_EQ(list.at("last_id"), "qwen \"3\"");
+  EXPECT_EQ(parsed(encode_model_list({})).at("first_id"), Json());
 }
 
 TEST(Tokenize, RequestsAreReadWithLlamaServersDefaults) {

@@ -104,13 +104,26 @@ void append_call_piece(std::string& out, std::int32_t index, std::string_view ki
   out += "}}]}";
 }
 
+// The run that goes on, or begins, now ends at `end`.
+void extend(std::vector<Run>& runs, Run::Kind kind, std::size_t end) {
+  if (runs.empty() || runs.back().kind != kind || kind == Run::Kind::call) runs.push_back({kind, end});
+  runs.back().end = end;
+}
+
 }  // namespace
 
 void collect(Choice& choice, const Event& event) {
-  std::visit(Overloaded{[&](const TextEvent& e) { choice.content += e.text; },
-                        [&](const ReasoningEvent& e) { choice.reasoning += e.text; },
+  std::visit(Overloaded{[&](const TextEvent& e) {
+                          choice.content += e.text;
+                          if (!e.text.empty()) extend(choice.runs, Run::Kind::text, choice.content.size());
+                        },
+                        [&](const ReasoningEvent& e) {
+                          choice.reasoning += e.text;
+                          if (!e.text.empty()) extend(choice.runs, Run::Kind::reasoning, choice.reasoning.size());
+                        },
                         [&](const CallStartEvent& e) {
                           choice.tool_calls.push_back({e.id, e.name, ""});
+                          extend(choice.runs, Run::Kind::call, choice.tool_calls.size());
                         },
                         [&](const CallArgsEvent& e) {
                           // Arguments belong to the call they name; calls start in the order of their indices.
@@ -148,12 +161,8 @@ std::string encode_chat_response(const ResponseHead& head, std::span<const Choic
 std::string encode_usage(const Usage& usage) {
   const std::int64_t total = std::int64_t{usage.prompt_tokens} + usage.completion_tokens;
   return fmt::format(R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},)"
-                     R"("prompt_tokens_details":{{"cached_tokens":{}}},)"
-                     R"("kvern":{{"reused_device_tokens":{},"reused_memory_tokens":{},"computed_tokens":{},)"
-                     R"("why":"{}","ttft_ms":{}}}}})",
-                     usage.prompt_tokens, usage.completion_tokens, total, usage.reused_tokens(),
-                     usage.reused_device_tokens, usage.reused_memory_tokens, usage.computed_tokens(),
-                     to_string(usage.why), static_cast<double>(usage.ttft_us) / 1000.0);
+                     R"("prompt_tokens_details":{{"cached_tokens":{}}},"kvern":{}}})",
+                     usage.prompt_tokens, usage.completion_tokens, total, usage.reused_tokens(), usage_details(usage));
 }
 
 ChatEncoder::ChatEncoder(ResponseHead head, std::int32_t choices, bool with_usage, const Vocab& vocab,

@@ -14,6 +14,7 @@ struct Wishes {
   std::optional<bool> on;
   std::optional<std::int32_t> tokens_max;
   std::string effort;
+  bool spoken = false;  // of reasoning at all, if only to leave it to the model
 
   void say(bool enabled) {
     if (!on) on = enabled;
@@ -72,10 +73,11 @@ Status read_thinking_object(const Fields& body, Wishes& out) {
     out.say(false);
     return {};
   }
-  if (type != "enabled" && type != "adaptive" && type != "auto")
+  if (type != "enabled" && type != "adaptive" && type != "auto" && type != "between_tools")
     return fail(Code::invalid, fmt::format("expected \"enabled\", \"disabled\" or \"adaptive\", found {}", shown(type)),
                 thinking.path_of("type"));
   if (type == "enabled") out.say(true);
+  out.spoken = true;
   return read_budget(thinking, "budget_tokens", out);
 }
 
@@ -98,11 +100,13 @@ void read_kwargs(const Json& kwargs, Wishes& out) {
 
 }  // namespace
 
-Result<ReasoningFields> read_reasoning_fields(const Fields& body) {
+Result<ReasoningFields> read_reasoning_fields(const Fields& body, Unsaid unsaid) {
   TRY(const std::optional<Fields> given, body.object("chat_template_kwargs"));
   Json kwargs = given ? given->json() : Json::object();
   Wishes wishes;
   TRY_OK(read_effort(body, "reasoning_effort", wishes));
+  TRY(const std::optional<Fields> config, body.object("output_config"));
+  if (config) TRY_OK(read_effort(*config, "effort", wishes));
   TRY_OK(read_reasoning_object(body, wishes));
   TRY_OK(read_thinking_object(body, wishes));
   TRY_OK(read_switch(body, "enable_thinking", wishes));
@@ -117,6 +121,8 @@ Result<ReasoningFields> read_reasoning_fields(const Fields& body) {
     out.reasoning.tokens_max = 0;
     wishes.on = false;
   }
+  const bool silent = !wishes.on && !wishes.tokens_max && !wishes.spoken;
+  if (silent && unsaid == Unsaid::asked_not) wishes.on = false;
   if (!wishes.effort.empty()) kwargs.emplace("reasoning_effort", wishes.effort);
   if (wishes.on) {
     kwargs.emplace("enable_thinking", *wishes.on);

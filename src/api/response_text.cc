@@ -82,6 +82,13 @@ std::string open_body(const ResponseHead& head, std::string_view object) {
   return out;
 }
 
+std::string usage_details(const Usage& usage) {
+  return fmt::format(R"({{"reused_device_tokens":{},"reused_memory_tokens":{},"computed_tokens":{},)"
+                     R"("why":"{}","ttft_ms":{}}})",
+                     usage.reused_device_tokens, usage.reused_memory_tokens, usage.computed_tokens(),
+                     to_string(usage.why), static_cast<double>(usage.ttft_us) / 1000.0);
+}
+
 void append_number(std::string& out, std::int64_t number) { fmt::format_to(std::back_inserter(out), "{}", number); }
 
 void append_logprob(std::string& out, float logprob) {

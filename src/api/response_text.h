@@ -1,4 +1,4 @@
-// The pieces that OpenAI's responses and chunks are written from: JSON text appended to strings, no
+// The pieces that responses and chunks are written from: JSON text appended to strings, no
 // documents. Whatever bytes a model generates, the output is valid JSON on one line. Thread: any.
 #pragma once
 
@@ -13,6 +13,10 @@ namespace kvern::api {
 
 // {"id":...,"object":...,"created":...,"model":...,"choices":[
 std::string open_body(const ResponseHead& head, std::string_view object);
+
+// What no other server tells, the same in every format's usage:
+// {"reused_device_tokens","reused_memory_tokens","computed_tokens","why","ttft_ms"}
+std::string usage_details(const Usage& usage);
 
 void append_number(std::string& out, std::int64_t number);
 

@@ -85,25 +85,33 @@ int http_status(Code code) {
   return 500;
 }
 
-WireError wire_error(Wire wire, const Error& error) {
-  return wire == Wire::anthropic ? anthropic_error(error) : openai_error(error);
+bool is_anthropic_path(std::string_view path) {
+  constexpr std::string_view kMessages = "/v1/messages";
+  if (!path.starts_with(kMessages)) return false;
+  return path.size() == kMessages.size() || path[kMessages.size()] == '/';
+}
+
+WireError wire_error(Wire wire, const Error& error, const std::string& request_id) {
+  return wire == Wire::anthropic ? anthropic_error(error, request_id) : openai_error(error);
 }
 
 WireError openai_error(const Error& error) {
   return {http_status(error.code), error_object(error), error.code == Code::busy ? kRetryAfter_s : 0};
 }
 
-WireError anthropic_error(const Error& error) {
-  return {error.code == Code::busy ? 529 : http_status(error.code), anthropic_error_frame(error),
+WireError anthropic_error(const Error& error, const std::string& request_id) {
+  return {error.code == Code::busy ? 529 : http_status(error.code), anthropic_error_frame(error, request_id),
           error.code == Code::busy ? kRetryAfter_s : 0};
 }
 
-std::string anthropic_error_frame(const Error& error) {
+std::string anthropic_error_frame(const Error& error, const std::string& request_id) {
   std::string out = R"({"type":"error","error":{"type":)";
   append_json_string(out, anthropic_type_of(error.code));
   out += ",\"message\":";
   append_json_string(out, message_of(error));
-  out += "},\"request_id\":null}";
+  out += "},\"request_id\":";
+  append_or_null(out, request_id);
+  out += '}';
   return out;
 }
 

@@ -44,6 +44,32 @@ TEST(WireError, EveryCodeHasItsStatusTypeAndWord) {
   }
 }
 
+TEST(WireError, AnthropicsErrorsHaveItsEnvelopeAndItsStatus) {
+  struct Case {
+    Code code;
+    int status;
+    const char* type;
+  };
+  for (const Case& c : std::initializer_list<Case>{{Code::invalid, 400, "invalid_request_error"},
+                                                   {Code::unauthorized, 401, "authentication_error"},
+                                                   {Code::not_found, 404, "not_found_error"},
+                                                   {Code::too_large, 413, "request_too_large"},
+                                                   {Code::too_long, 400, "invalid_request_error"},
+                                                   {Code::busy, 529, "overloaded_error"},
+                                                   {Code::failed, 500, "api_error"}}) {
+    const WireError wire = wire_error(Wire::anthropic, {c.code, "why", ""}, "req_1");
+    EXPECT_EQ(wire.status, c.status) << to_string(c.code);
+    const Json body = parse_json(wire.body).value();
+    EXPECT_EQ(body.at("type"), "error");
+    EXPECT_EQ(body.at("error").at("type"), c.type);
+    EXPECT_EQ(body.at("request_id"), "req_1");
+    EXPECT_EQ(wire.retry_after_s, c.code == Code::busy ? 1 : 0);
+  }
+  EXPECT_TRUE(is_anthropic_path("/v1/messages"));
+  EXPECT_TRUE(is_anthropic_path("/v1/messages/count_tokens"));
+  EXPECT_FALSE(is_anthropic_path("/v1/messages_of_others"));
+}
+
 // Most clients show the message and nothing else.
 TEST(WireError, TheFieldIsTheParamAndPartOfTheMessage) {
   const Json error = error_of(openai_error({Code::invalid, "expected a string", "messages[0].role"}).body);

@@ -41,7 +41,7 @@ struct ChatRequest {
   ResponseFormat format;
   Reasoning reasoning;
   SamplingParams sampling;
-  std::optional<std::int32_t> tokens_max;  // unset: up to the end of the context
+  std::optional<std::int32_t> tokens_max;  // unset: up to the end of the context; 0: only compute the prompt
   std::vector<std::string> stops;
   std::int32_t choices = 1;
   std::string session;          // affinity key, may be empty
