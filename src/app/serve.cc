@@ -46,7 +46,10 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
   http.host = options.host;
   http.port = options.port;
   http.unix_socket = options.unix_socket;
-  http.error_body = [](int, const Error& error) { return api::openai_error(error).body; };
+  http.error_body = [](int, const Error& error, std::string_view path) {
+    const api::Wire wire = api::is_anthropic_path(path) ? api::Wire::anthropic : api::Wire::openai;
+    return api::wire_error(wire, error).body;
+  };
   TRY(const std::unique_ptr<http::Server> server,
       http::Server::listen(std::move(http), [&router](http::Request request, std::shared_ptr<http::Exchange> exchange) {
         router.handle(std::move(request), std::move(exchange));

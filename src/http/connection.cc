@@ -196,7 +196,7 @@ void Connection::on_deadline() {
 std::string Connection::error_body(int status, const Error& error) const {
   if (owner_.options.error_body) {
     try {
-      return owner_.options.error_body(status, error);
+      return owner_.options.error_body(status, error, reader_ ? reader_->path() : std::string_view());
     } catch (const std::exception& e) {
       log::error("error_body", {{"exception", e.what()}});
     }

@@ -147,14 +147,14 @@ TEST(Protocol, MalformedRequestsAreAnsweredAndClosed) {
 
 TEST(Protocol, TheApiShapesTheErrors) {
   Options options;
-  options.error_body = [](int status, const Error& error) {
-    return std::to_string(status) + "/" + std::string(to_string(error.code));
+  options.error_body = [](int status, const Error& error, std::string_view path) {
+    return std::to_string(status) + "/" + std::string(to_string(error.code)) + std::string(path);
   };
   options.body_bytes_max = 1;
   TestServer server(echo, options);
   RawClient client = server.client();
   client.send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n");
-  EXPECT_EQ(client.read_answer().body, "413/too_large");
+  EXPECT_EQ(client.read_answer().body, "413/too_large/a");
 }
 
 TEST(Protocol, SlowHeadersAndStalledBodiesAreTimedOut) {

@@ -149,6 +149,7 @@ tl::expected<RequestReader::Step, Rejection> RequestReader::feed(std::string_vie
 Request RequestReader::take() { return std::move(parser_->request); }
 bool RequestReader::keep_alive() const { return parser_->keep_alive(); }
 bool RequestReader::is_http_1_0() const { return parser_->is_http_1_0; }
+std::string_view RequestReader::path() const { return parser_->request.path; }
 bool RequestReader::is_head() const { return parser_->request.method == "HEAD"; }
 bool RequestReader::expects_continue() const { return parser_->expects_continue; }
 

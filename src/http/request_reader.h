@@ -44,6 +44,7 @@ class RequestReader {
   bool keep_alive() const;  // the client wants to go on after this request
   bool is_http_1_0() const;
   bool is_head() const;
+  std::string_view path() const;  // known earlier: from the request line on
   bool expects_continue() const;  // it waits for "100 Continue" before it sends the body
 
  private:

@@ -67,8 +67,9 @@ class Exchange {
 
 using Handler = std::function<void(Request request, std::shared_ptr<Exchange> exchange)>;
 
-// Makes the answer to a request that never reached the handler (malformed, too large, too slow).
-using ErrorBody = std::function<std::string(int status, const Error& error)>;
+// Makes the answer to a request that never reached the handler (malformed, too large, too slow). path is
+// empty when the request line was not read.
+using ErrorBody = std::function<std::string(int status, const Error& error, std::string_view path)>;
 
 struct Options {
   std::string host = "127.0.0.1";
