@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+import anthropic
 import httpx
 import openai
 
@@ -99,6 +100,9 @@ class Server:
         """The official client, as it is but for retries: they would hide errors."""
         return openai.OpenAI(base_url=f"{self.base_url}/v1", api_key=api_key, max_retries=0, timeout=self.timeout_s, **options)
 
+    def anthropic(self, api_key="none", **options):
+        return anthropic.Anthropic(base_url=self.base_url, api_key=api_key, max_retries=0, timeout=self.timeout_s, **options)
+
     def connect(self, receive_buffer_bytes=None):
         """A bare socket."""
         if self.unix_socket:
@@ -131,6 +135,26 @@ class Server:
                 raise AssertionError(response.read())
             assert response.headers["content-type"].startswith("text/event-stream")
             return read_chunks(response.iter_lines())
+
+    def message(self, messages, headers=None, **fields):
+        """The whole answer of one greedy request to /v1/messages; messages may be one user's text."""
+        response = self.post("/v1/messages?beta=true", message_body(messages, **fields), headers=headers)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def message_events(self, messages, headers=None, **fields):
+        """The events of one greedy streamed request to /v1/messages, each checked to be named as its data says."""
+        body = message_body(messages, stream=True, **fields)
+        with self.http.stream("POST", "/v1/messages?beta=true", json=body, headers=headers) as response:
+            if response.status_code != 200:
+                raise AssertionError(response.read())
+            assert response.headers["content-type"].startswith("text/event-stream")
+            return read_events(response.iter_lines())
+
+    def count_tokens(self, messages, **fields):
+        response = self.post("/v1/messages/count_tokens?beta=true", chat_body(messages, **fields))
+        assert response.status_code == 200, response.text
+        return response.json()["input_tokens"]
 
     def prompt(self, messages, **fields):
         """The tokens a chat completion would be asked with."""
@@ -227,6 +251,24 @@ def chat_body(messages, **fields):
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     return {"messages": messages, "temperature": 0} | fields
+
+
+def message_body(messages, **fields):
+    return chat_body(messages, **({"model": "local", "max_tokens": 4000} | fields))
+
+
+def read_events(lines):
+    """The data of an Anthropic stream; its events come in the order its clients need."""
+    events = []
+    for line in lines:
+        if line.startswith("event: "):
+            name = line[7:]
+        elif line.startswith("data: "):
+            events.append(json.loads(line[6:]))
+            assert events[-1]["type"] == name
+        else:
+            assert line == "", line
+    return events
 
 
 def read_chunks(lines):

@@ -75,6 +75,7 @@ Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat fo
   one.prompt = std::move(rendered.prompt);
   one.sampling = request.sampling;
   one.tokens_max = request.tokens_max;
+  if (one.tokens_max == 0) one.tokens_max = 1;  // a turn has a token; its encoder shows none
   one.stops = request.stops;
   one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model.vocab());
   one.markers = model.renderer().markers();
@@ -86,8 +87,9 @@ Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat fo
   auto writer = std::make_unique<ChatWriter>(one.id, request.stream, std::move(format.encoder), model.vocab(),
                                              parsers_of(request, chosen, rendered.in_reasoning, format.call_prefix),
                                              std::move(memory), std::move(rules));
-  const TurnOptions options{request.stream, format.wire, static_cast<std::size_t>(request.choices)};
-  return std::make_shared<Turn>(exchange, std::move(writer), options)
+  TurnOptions options{request.stream, format.wire, static_cast<std::size_t>(request.choices),
+                      std::move(format.headers)};
+  return std::make_shared<Turn>(exchange, std::move(writer), std::move(options))
       ->start(model.generator(), requests_of(request, one));
 }
 

@@ -18,6 +18,7 @@ struct ChatFormat {
   api::Wire wire = api::Wire::openai;
   std::string id;                     // of the answer: "chatcmpl-..."
   std::string call_prefix = "call_";  // of the ids calls get
+  http::Headers headers;              // of the answer
   std::unique_ptr<api::AnswerEncoder> encoder;
 };
 

@@ -12,6 +12,7 @@
 #include "app/answer.h"
 #include "app/cache_admin.h"
 #include "app/chat_service.h"
+#include "app/messages_service.h"
 #include "base/utf8.h"
 #include "http/auth.h"
 
@@ -22,11 +23,11 @@ using Exchange = std::shared_ptr<http::Exchange>;
 using Serve = void (*)(ModelService&, const http::Request&, const Exchange&);
 
 template <typename T>
-void answer(const Exchange& exchange, const Result<T>& body) {
+void answer(const Exchange& exchange, const Result<T>& body, api::Wire wire = api::Wire::openai) {
   if (body) {
     answer_json(*exchange, *body);
   } else {
-    answer_error(*exchange, body.error());
+    answer_error(*exchange, body.error(), wire);
   }
 }
 
@@ -48,7 +49,7 @@ void serve_model(ModelService& model, const http::Request& request, const Exchan
     card.id = std::string(id);
     return api::encode_model(card);
   };
-  answer(exchange, body());
+  answer(exchange, body(), wire_of(request));
 }
 
 void serve_tokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
@@ -84,9 +85,8 @@ struct Route {
   std::string_view method;
   std::string_view path;  // a trailing '/' matches everything below it
   Serve serve;
-  bool heavy;                          // runs on the prep pool
-  bool open;                           // needs no API key
-  api::Wire wire = api::Wire::openai;  // of errors
+  bool heavy;  // runs on the prep pool
+  bool open;   // needs no API key
 };
 
 constexpr std::array kRoutes = {
@@ -98,6 +98,8 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/chat/completions", serve_chat, true, false},
     Route{"POST", "/chat/completions", serve_chat, true, false},
     Route{"POST", "/v1/completions", serve_completions, true, false},
+    Route{"POST", "/v1/messages", serve_messages, true, false},
+    Route{"POST", "/v1/messages/count_tokens", serve_count_tokens, true, false},
     Route{"POST", "/tokenize", serve_tokenize, true, false},
     Route{"POST", "/detokenize", serve_detokenize, true, false},
     Route{"POST", "/apply-template", serve_apply_template, true, false},
@@ -133,34 +135,36 @@ void answer_no_route(http::Exchange& exchange, const http::Request& request, con
   if (found.other_method.empty()) {
     const std::string message = fmt::format("there is no {} here; the API is under /v1, e.g. POST /v1/chat/completions",
                                             shortened(request.path));
-    return answer_error(exchange, {Code::not_found, message, ""});
+    return answer_error(exchange, {Code::not_found, message, ""}, wire_of(request));
   }
   const std::string method(found.other_method);
   const Error error{
       Code::invalid,
       fmt::format("{} {} does not exist; use {}", shortened(request.method), shortened(request.path), method), ""};
-  exchange.respond(405, "application/json", api::openai_error(error).body, {{"Allow", method}});
+  exchange.respond(405, "application/json", api::wire_error(wire_of(request), error).body, {{"Allow", method}});
 }
 
 }  // namespace
 
 void Router::handle(http::Request request, std::shared_ptr<http::Exchange> exchange) {
+  if (is_greeting(request)) return serve_greeting(*exchange);
   const Found found = find_route(request);
+  const api::Wire wire = wire_of(request);
   if (!found.route) return answer_no_route(*exchange, request, found);
   const Route& route = *found.route;
   if (!route.open && !http::authorized(request, api_keys_)) {
     return answer_error(
         *exchange, {Code::unauthorized, "this server needs an API key: send it as 'Authorization: Bearer KEY'", ""},
-        route.wire);
+        wire);
   }
   std::shared_ptr<ModelService> loaded = model();
-  if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""}, route.wire);
+  if (!loaded) return answer_error(*exchange, {Code::busy, "the model is still loading", ""}, wire);
   if (!route.heavy) return route.serve(*loaded, request, exchange);
   auto job = [serve = route.serve, loaded, request = std::move(request), exchange] {
     if (!exchange->closed()) serve(*loaded, request, exchange);
   };
   if (!prep_.run(std::move(job)))
-    answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""}, route.wire);
+    answer_error(*exchange, {Code::busy, "too many requests wait; try again in a moment", ""}, wire);
 }
 
 void Router::set_model(std::shared_ptr<ModelService> model) {

@@ -21,7 +21,8 @@ Turn::Turn(std::shared_ptr<http::Exchange> exchange, std::unique_ptr<TurnWriter>
       writer_(std::move(writer)),
       streamed_(options.streamed),
       wire_(options.wire),
-      choices_per_prompt_(options.choices_per_prompt) {}
+      choices_per_prompt_(options.choices_per_prompt),
+      headers_(std::move(options.headers)) {}
 
 Turn::~Turn() { cancel(); }
 
@@ -52,7 +53,7 @@ Status Turn::start(Generator& generator, std::vector<GenerateRequest> requests) 
     self->exchange_->on_close([self] { self->cancel(); });
     self->exchange_->on_room([self] { self->pump(); });
     if (self->streamed_) {
-      self->exchange_->start_stream({}, ping_of(self->wire_));
+      self->exchange_->start_stream(self->headers_, ping_of(self->wire_));
       self->writer_->begin(self->frames_);
       self->send();
     }
@@ -124,7 +125,7 @@ void Turn::finish() {
   } else if (failed_) {
     answer_error(*exchange_, error_, wire_);
   } else {
-    exchange_->respond(200, "application/json", writer_->body(usage_));
+    exchange_->respond(200, "application/json", writer_->body(usage_), headers_);
   }
 }
 

@@ -38,6 +38,7 @@ struct TurnOptions {
   bool streamed = false;
   api::Wire wire = api::Wire::openai;  // of errors and pings
   std::size_t choices_per_prompt = 1;  // choices are numbered prompt-major
+  http::Headers headers = {};          // of the answer
 };
 
 class Turn : public std::enable_shared_from_this<Turn> {
@@ -69,6 +70,7 @@ class Turn : public std::enable_shared_from_this<Turn> {
   const bool streamed_;
   const api::Wire wire_;
   const std::size_t choices_per_prompt_;
+  const http::Headers headers_;
   bool begun_ = false;  // the answer's head is out; steps that came before wait
   bool over_ = false;
   std::vector<Choice> choices_;
