@@ -14,14 +14,16 @@ bool is_name(char c) {
 
 std::size_t length_of_blanks(std::string_view text) { return std::min(text.find_first_not_of(" \t"), text.size()); }
 
-// The length of one " name=value;", 0 when text begins with something else.
+// The length of one " name=value;", 0 when text begins with something else. The line's last may lack
+// its ";".
 std::size_t length_of_pair(std::string_view text) {
   std::size_t at = length_of_blanks(text);
   const std::size_t name = at;
   while (at < text.size() && is_name(text[at])) ++at;
   if (at == name || at == text.size() || text[at] != '=') return 0;
-  const std::size_t end = text.find_first_of("; \t\r\n", at);
-  return end != std::string_view::npos && text[end] == ';' ? end + 1 : 0;
+  const std::size_t end = std::min(text.find_first_of("; \t\r\n", at), text.size());
+  if (end == text.size() || text[end] == '\r' || text[end] == '\n') return end;
+  return text[end] == ';' ? end + 1 : 0;
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ TEST(TransportHeaders, ALineAtTheStartIsDropped) {
   EXPECT_EQ(without_transport_header("x-anthropic-billing-header: cch=0;"), "");
   EXPECT_EQ(without_transport_header("x-anthropic-billing-header: something new\nYou are"), "You are");
   EXPECT_EQ(without_transport_header("x-anthropic-billing-header:"), "");
+  EXPECT_EQ(without_transport_header("x-anthropic-billing-header: a=1; cch=0\n\nYou are"), "You are");
+  EXPECT_EQ(without_transport_header("x-anthropic-billing-header: a=1; cch=0"), "");
 }
 
 // Blocks are joined without a break, so the next one may follow at once.
