@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "api/anthropic_messages.h"
 #include "api/models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
@@ -31,8 +32,7 @@ void check_sampling(const SamplingParams& sampling) {
   for (const auto& [token, bias] : sampling.logit_bias) CHECK(token >= 0 && bias >= -100 && bias <= 100);
 }
 
-void chat(std::string_view body) {
-  const Result<ChatRequest> request = parse_chat_request(body);
+void chat(const Result<ChatRequest>& request) {
   if (!request) return check_refusal(request.error());
   check_sampling(request->sampling);
   CHECK(!request->messages.empty());
@@ -64,7 +64,8 @@ void tokens(std::string_view body) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
-  kvern::api::chat(body);
+  kvern::api::chat(kvern::api::parse_chat_request(body));
+  kvern::api::chat(kvern::api::parse_messages_request(body));
   kvern::api::completion(body);
   kvern::api::tokens(body);
   return 0;

@@ -25,7 +25,8 @@ Result<Role> read_role(const Fields& message) {
 }
 
 // The text the model wrote where the client kept it, so that it is recognised as the call it was.
-const std::string* unparsed(const Json& input) {
+const std::string* unparsed(const Fields& block, const Json& input) {
+  if (const Json* ours = block.find("unparsed_input")) return ours->get_ptr<const std::string*>();
   if (!input.is_object() || input.size() != 1) return nullptr;
   const auto holder = input.find(kUnparsedInput);
   if (holder == input.end() || !holder->is_object()) return nullptr;
@@ -40,7 +41,7 @@ Result<ToolCall> read_call(const Fields& block) {
   call.arguments = "{}";
   const Json* input = block.find("input");
   if (input == nullptr) return call;
-  const std::string* raw = unparsed(*input);
+  const std::string* raw = unparsed(block, *input);
   call.arguments = raw != nullptr ? *raw : dump_json(*input);
   return call;
 }
@@ -79,6 +80,7 @@ Status read_assistant_block(const Fields& block, const std::string& type, Offere
 Result<Message> read_assistant(const Fields& message, OfferedTools& tools) {
   Message out;
   out.role = Role::assistant;
+  if (message.find("content") == nullptr) return out;  // a turn that said nothing
   TRY(const std::vector<Block> blocks, blocks_of(message, "content"));
   for (const Block& block : blocks) {
     if (block.text != nullptr) {

@@ -152,6 +152,9 @@ TEST(MessagesContent, ArgumentsAClientCouldNotParseAreTheModelsText) {
       R"({"role":"assistant","content":[{"type":"tool_use","id":"t","name":"run",
           "input":{"__unparsedToolInput":{"raw":"{\"path\": ","len":9}}}]})");
   EXPECT_EQ(messages.at(0).tool_calls.at(0).arguments, "{\"path\": ");
+  const auto ours = messages_of(
+      R"({"role":"assistant","content":[{"type":"tool_use","id":"t","name":"run","input":{},"unparsed_input":"{\"a"}]})");
+  EXPECT_EQ(ours.at(0).tool_calls.at(0).arguments, "{\"a");
 }
 
 TEST(MessagesContent, ResultsComeBeforeTheTextOfTheirMessage) {
@@ -260,6 +263,8 @@ TEST(MessagesTools, EveryChoiceIsRead) {
 TEST(MessagesTools, AWrongToolIsNamed) {
   EXPECT_EQ(ask_with(R"("tools":[{"name":"a b","input_schema":{}}])").error().field, "tools[0].name");
   EXPECT_EQ(ask_with(R"("tools":[{"name":"a"}])").error().field, "tools[0].input_schema");
+  EXPECT_EQ(ask_with(R"("tools":[{"type":"function","name":"a"}])").error().field, "tools[0].input_schema");
+  EXPECT_EQ(ask_with(R"("tools":[{"type":"function","function":{"name":"a"}}])").error().field, "tools[0].name");
   EXPECT_EQ(ask_with(R"("tools":[{"name":"a","input_schema":{}},{"name":"a","input_schema":{}}])").error().field,
             "tools[1].name");
 }

@@ -65,7 +65,8 @@ bool is_toolset(std::string_view type) { return type.find("toolset") != std::str
 
 // The tool of an entry; none when it is served elsewhere.
 Result<std::optional<Tool>> read_tool(const Fields& entry, std::string_view type) {
-  const bool given = entry.find("input_schema") != nullptr;
+  // OpenAI's form is a mistake to be told, not a tool of somebody's servers.
+  const bool given = entry.find("input_schema") != nullptr || type == "function";
   const KnownTool* known = given || is_toolset(type) ? nullptr : known_tool(type);
   if (!given && known == nullptr && type != "custom") return std::optional<Tool>();
   Tool tool;
