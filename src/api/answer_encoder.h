@@ -26,11 +26,11 @@ struct ResponseHead {
   std::int64_t created_s = 0;
 };
 
-// What came one after another in a choice: the order of its parts, which the joined texts do not tell.
-struct Run {
-  enum class Kind { text, reasoning, call };
-  Kind kind = Kind::text;
-  std::size_t end = 0;  // in content or reasoning; of a call, one past its place in tool_calls
+// A stretch of a choice: text or reasoning of so many bytes, or the next of its calls.
+struct ChoicePart {
+  enum class Kind { text, reasoning, call } kind = Kind::text;
+  std::size_t bytes = 0;    // text, reasoning
+  bool call_ended = false;  // a call that was not ended was cut off
 };
 
 // One finished choice, put together from its events.
@@ -38,7 +38,7 @@ struct Choice {
   std::string content;
   std::string reasoning;
   std::vector<ToolCall> tool_calls;
-  std::vector<Run> runs;
+  std::vector<ChoicePart> parts;       // content, reasoning and calls in the order they were written
   std::vector<StepLogprobs> logprobs;  // empty unless asked for
   FinishReason reason = FinishReason::stop;
   std::string stop;  // the stop string that ended it, if one did

@@ -14,7 +14,7 @@
 namespace kvern::api {
 namespace {
 
-using Kind = Run::Kind;
+using Kind = ChoicePart::Kind;
 
 constexpr std::string_view kEmptyText = R"({"type":"text","text":""})";
 constexpr std::string_view kEmptyThinking = R"({"type":"thinking","thinking":"","signature":""})";
@@ -93,23 +93,26 @@ std::string thinking_block(std::string_view thinking) {
   return out + ",\"signature\":\"" + signature_of(thinking) + "\"}";
 }
 
-// The block of a run that began at `begin`; "" when it would be blank.
-std::string block_of(const Choice& choice, const Run& run, std::size_t begin) {
-  if (run.kind == Kind::call) return call_block(choice.tool_calls[run.end - 1]);
-  const std::string_view all = run.kind == Kind::text ? choice.content : choice.reasoning;
-  const std::string_view text = all.substr(begin, run.end - begin);
-  if (is_blank(text)) return {};
-  return run.kind == Kind::text ? text_block(text) : thinking_block(text);
+// "" for words that are blank.
+std::string words_block(Kind kind, std::string_view words) {
+  if (is_blank(words)) return {};
+  return kind == Kind::text ? text_block(words) : thinking_block(words);
 }
 
 void append_content(std::string& out, const Choice& choice) {
-  std::size_t text_end = 0;
-  std::size_t reasoning_end = 0;
+  std::string_view text = choice.content;
+  std::string_view reasoning = choice.reasoning;
+  std::size_t calls = 0;
   bool first = true;
-  for (const Run& run : choice.runs) {
-    std::size_t& end = run.kind == Kind::text ? text_end : reasoning_end;
-    const std::string block = block_of(choice, run, end);
-    if (run.kind != Kind::call) end = run.end;
+  for (const ChoicePart& part : choice.parts) {
+    std::string block;
+    if (part.kind == Kind::call) {
+      block = call_block(choice.tool_calls[calls++]);
+    } else {
+      std::string_view& rest = part.kind == Kind::text ? text : reasoning;
+      block = words_block(part.kind, rest.substr(0, part.bytes));
+      rest.remove_prefix(part.bytes);
+    }
     if (block.empty()) continue;
     if (!first) out += ',';
     first = false;

@@ -4,9 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/json_text.h"
+#include "api/custom_input.h"
 #include "base/limits.h"
-#include "core/tool.h"
 
 namespace kvern::api {
 namespace {
@@ -80,15 +79,12 @@ Result<ToolCall> read_function(const Fields& function) {
   return call;
 }
 
-// As a model here writes the call of a custom tool.
 Result<ToolCall> read_custom(const Fields& custom) {
   ToolCall call;
   TRY(call.name, custom.required_text("name"));
   std::string input;
   TRY_OK(custom.text("input", input));
-  call.arguments = fmt::format("{{\"{}\": ", kCustomInput);
-  append_json_string(call.arguments, input);
-  call.arguments += '}';
+  call.arguments = custom_arguments(input);
   return call;
 }
 

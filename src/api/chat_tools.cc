@@ -12,19 +12,6 @@
 namespace kvern::api {
 namespace {
 
-Result<Tool> read_function(const Fields& function) {
-  Tool tool;
-  TRY(tool.name, function.required_text("name"));
-  TRY_OK(check_tool_name(tool.name, function.path_of("name")));
-  TRY_OK(function.text("description", tool.description));
-  TRY(const std::optional<Fields> parameters, function.object("parameters"));
-  tool.parameters = "{}";
-  if (parameters) {
-    TRY(tool.parameters, schema_text(*parameters));
-  }
-  return tool;
-}
-
 // How much of a grammar a model is shown: a larger one would crowd out the conversation.
 constexpr std::size_t kShownGrammarBytes = 8 * 1024;
 
@@ -56,7 +43,22 @@ Result<TextRule> read_input_format(const Fields& format) {
               grammar.path_of("syntax"));
 }
 
-Result<Tool> read_custom(const Fields& custom) {
+}  // namespace
+
+Result<Tool> read_function_tool(const Fields& function) {
+  Tool tool;
+  TRY(tool.name, function.required_text("name"));
+  TRY_OK(check_tool_name(tool.name, function.path_of("name")));
+  TRY_OK(function.text("description", tool.description));
+  TRY(const std::optional<Fields> parameters, function.object("parameters"));
+  tool.parameters = "{}";
+  if (parameters) {
+    TRY(tool.parameters, schema_text(*parameters));
+  }
+  return tool;
+}
+
+Result<Tool> read_custom_tool(const Fields& custom) {
   Tool tool;
   TRY(tool.name, custom.required_text("name"));
   TRY_OK(check_tool_name(tool.name, custom.path_of("name")));
@@ -72,6 +74,8 @@ Result<Tool> read_custom(const Fields& custom) {
   return tool;
 }
 
+namespace {
+
 // What {"type": T, T: {...}} holds: that object, or the entry itself, which some clients send.
 Result<Fields> holder_in(const Fields& entry, std::string_view type) {
   TRY(std::optional<Fields> inner, entry.object(type));
@@ -84,16 +88,16 @@ enum class ToolSpelling { tools, functions };
 Result<std::optional<Tool>> read_tool(const Json& value, std::string path, ToolSpelling spelling) {
   const auto some = [](Tool tool) { return std::optional<Tool>(std::move(tool)); };
   TRY(const Fields entry, Fields::of(value, std::move(path)));
-  if (spelling == ToolSpelling::functions) return read_function(entry).map(some);
+  if (spelling == ToolSpelling::functions) return read_function_tool(entry).map(some);
   std::string type = "function";
   TRY_OK(entry.text("type", type));
   if (type == "custom") {
     TRY(const Fields custom, holder_in(entry, "custom"));
-    return read_custom(custom).map(some);
+    return read_custom_tool(custom).map(some);
   }
   if (type != "function") return std::optional<Tool>();
   TRY(const Fields function, entry.required_object("function"));
-  return read_function(function).map(some);
+  return read_function_tool(function).map(some);
 }
 
 std::string name_path(const Json& entry, const std::string& path) {

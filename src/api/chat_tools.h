@@ -19,6 +19,9 @@ Result<std::vector<Tool>> read_tools(const Fields& body);
 
 // Code::invalid unless name is 1..kToolNameBytes of is_tool_name_char.
 Status check_tool_name(std::string_view name, std::string path);
+// One tool out of the object that says its name.
+Result<Tool> read_function_tool(const Fields& function);
+Result<Tool> read_custom_tool(const Fields& custom);
 
 // An empty list of allowed tools is `none`; with mode "required" it is an error.
 Result<ToolChoice> read_tool_choice(const Fields& body, std::span<const Tool> tools);

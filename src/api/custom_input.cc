@@ -1,5 +1,8 @@
 #include "api/custom_input.h"
 
+#include <fmt/format.h>
+
+#include "base/json_text.h"
 #include "base/utf8.h"
 #include "core/tool.h"
 
@@ -133,6 +136,13 @@ void CustomInput::end_string() { place_ = place_ == Place::key ? Place::colon : 
 std::string custom_input(std::string_view arguments) {
   std::string out;
   CustomInput().feed(arguments, out);
+  return out;
+}
+
+std::string custom_arguments(std::string_view input) {
+  std::string out = fmt::format("{{\"{}\": ", kCustomInput);
+  append_json_string(out, input);
+  out += '}';
   return out;
 }
 

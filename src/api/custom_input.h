@@ -44,5 +44,7 @@ class CustomInput {
 };
 
 std::string custom_input(std::string_view arguments);  // of a whole call
+// The way back: the JSON arguments a model here would have written.
+std::string custom_arguments(std::string_view input);
 
 }  // namespace kvern::api

@@ -104,10 +104,19 @@ void append_call_piece(std::string& out, std::int32_t index, std::string_view ki
   out += "}}]}";
 }
 
-// The run that goes on, or begins, now ends at `end`.
-void extend(std::vector<Run>& runs, Run::Kind kind, std::size_t end) {
-  if (runs.empty() || runs.back().kind != kind || kind == Run::Kind::call) runs.push_back({kind, end});
-  runs.back().end = end;
+void add_bytes(Choice& choice, ChoicePart::Kind kind, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (choice.parts.empty() || choice.parts.back().kind != kind) choice.parts.push_back({kind});
+  choice.parts.back().bytes += bytes;
+}
+
+void end_call(Choice& choice, const CallEndEvent& event) {
+  const auto index = static_cast<std::size_t>(event.index);
+  if (index >= choice.tool_calls.size()) return;
+  choice.tool_calls[index].written_id = event.written_id;
+  std::size_t call = 0;
+  for (ChoicePart& part : choice.parts)
+    if (part.kind == ChoicePart::Kind::call && call++ == index) part.call_ended = true;
 }
 
 }  // namespace
@@ -115,25 +124,22 @@ void extend(std::vector<Run>& runs, Run::Kind kind, std::size_t end) {
 void collect(Choice& choice, const Event& event) {
   std::visit(Overloaded{[&](const TextEvent& e) {
                           choice.content += e.text;
-                          if (!e.text.empty()) extend(choice.runs, Run::Kind::text, choice.content.size());
+                          add_bytes(choice, ChoicePart::Kind::text, e.text.size());
                         },
                         [&](const ReasoningEvent& e) {
                           choice.reasoning += e.text;
-                          if (!e.text.empty()) extend(choice.runs, Run::Kind::reasoning, choice.reasoning.size());
+                          add_bytes(choice, ChoicePart::Kind::reasoning, e.text.size());
                         },
                         [&](const CallStartEvent& e) {
                           choice.tool_calls.push_back({e.id, e.name, ""});
-                          extend(choice.runs, Run::Kind::call, choice.tool_calls.size());
+                          choice.parts.push_back({ChoicePart::Kind::call});
                         },
                         [&](const CallArgsEvent& e) {
                           // Arguments belong to the call they name; calls start in the order of their indices.
                           const auto index = static_cast<std::size_t>(e.index);
                           if (index < choice.tool_calls.size()) choice.tool_calls[index].arguments += e.text;
                         },
-                        [&](const CallEndEvent& e) {
-                          const auto index = static_cast<std::size_t>(e.index);
-                          if (index < choice.tool_calls.size()) choice.tool_calls[index].written_id = e.written_id;
-                        }},
+                        [&](const CallEndEvent& e) { end_call(choice, e); }},
              event);
 }
 

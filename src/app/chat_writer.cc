@@ -36,7 +36,14 @@ void ChatWriter::step(std::size_t choice, const Step& step, std::vector<api::Fra
   lived_[choice].text += step.text;
   events_.clear();
   parsers_[choice]->feed(step.text, events_);
+  for (const Event& event : events_) lived_[choice].reasons = std::holds_alternative<ReasoningEvent>(event);
+  if (lived_[choice].reasons && step.token >= 0) ++lived_[choice].reasoning_tokens;
   publish(choice, step.logprobs, frames);
+}
+
+Usage ChatWriter::with_reasoning(Usage usage) const {
+  for (const Lived& lived : lived_) usage.reasoning_tokens += lived.reasoning_tokens;
+  return usage;
 }
 
 void ChatWriter::ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) {

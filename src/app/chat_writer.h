@@ -46,19 +46,24 @@ class ChatWriter final : public TurnWriter {
   void begin(std::vector<api::Frame>& frames) override { encoder_->start(frames); }
   void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override;
   void ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) override;
-  void done(const Usage& usage, std::vector<api::Frame>& frames) override { encoder_->done(usage, frames); }
+  void done(const Usage& usage, std::vector<api::Frame>& frames) override {
+    encoder_->done(with_reasoning(usage), frames);
+  }
   void failed(const Error& error, std::vector<api::Frame>& frames) override { encoder_->failed(error, frames); }
-  std::string body(const Usage& usage) override { return encoder_->whole(choices_, usage); }
+  std::string body(const Usage& usage) override { return encoder_->whole(choices_, with_reasoning(usage)); }
 
  private:
   struct Lived {
     std::vector<TokenId> tokens;
     std::string text;
     std::vector<bool> ended_calls;  // by index
+    bool reasons = false;           // the latest event was reasoning
+    std::int32_t reasoning_tokens = 0;
   };
 
   void publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs, std::vector<api::Frame>& frames);
   void take(std::size_t choice, const Event& event);
+  Usage with_reasoning(Usage usage) const;
   void count_calls(std::size_t choice, FinishReason reason);
   bool can_be_remembered(std::size_t choice, const Ending& ending) const;
   void remember(std::size_t choice);

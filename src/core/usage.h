@@ -48,7 +48,8 @@ struct Usage {
   std::int32_t reused_disk_tokens = 0;    // loaded from disk
   std::int32_t pending_tokens = 0;        // of the prompt, not reached before the request ended
   std::int32_t completion_tokens = 0;
-  std::int32_t forced_tokens = 0;  // of them, those that cost no step of their own
+  std::int32_t reasoning_tokens = 0;  // of them, as the reader of the text counted them: markers may be among them
+  std::int32_t forced_tokens = 0;     // of them, those that cost no step of their own
   ReuseStop why = ReuseStop::cold;
   std::int64_t queue_us = 0;   // submit to admission
   std::int64_t ttft_us = 0;    // submit to first token
