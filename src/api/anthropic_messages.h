@@ -44,8 +44,8 @@ class MessagesEncoder final : public AnswerEncoder {
 
  private:
   void take(const Event& event, std::vector<Frame>& out);
-  void take_text(Run::Kind kind, std::string_view piece, std::vector<Frame>& out);
-  void begin_block(Run::Kind kind, std::vector<Frame>& out);
+  void take_text(ChoicePart::Kind kind, std::string_view piece, std::vector<Frame>& out);
+  void begin_block(ChoicePart::Kind kind, std::vector<Frame>& out);
   void open(std::string_view block, std::vector<Frame>& out);
   void delta(std::string_view type, std::string_view field, std::string_view text, std::vector<Frame>& out) const;
   void close(std::vector<Frame>& out);
@@ -54,7 +54,7 @@ class MessagesEncoder final : public AnswerEncoder {
   Shown shown_;
   std::int32_t index_ = 0;            // of the block that is open or comes next
   bool open_ = false;                 // its start was sent
-  Run::Kind kind_ = Run::Kind::text;  // of that block
+  ChoicePart::Kind kind_ = ChoicePart::Kind::text;  // of that block
   std::string held_;                  // whitespace at the beginning of a block that may never begin
   std::string thinking_;              // of the open block, for its signature
   bool called_ = false;

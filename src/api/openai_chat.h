@@ -66,6 +66,5 @@ class ChatEncoder final : public AnswerEncoder {
 // {"prompt_tokens","completion_tokens","total_tokens","prompt_tokens_details":{"cached_tokens"},
 //  "kvern":{"reused_device_tokens","reused_memory_tokens","computed_tokens","why","ttft_ms"}}
 std::string encode_usage(const Usage& usage);
-std::string encode_cost(const Usage& usage);  // its "kvern" object, the same in every format
 
 }  // namespace kvern::api

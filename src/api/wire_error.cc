@@ -25,12 +25,19 @@ std::string_view anthropic_type_of(Code code) {
   return "api_error";
 }
 
+// OpenAI's word for it, and a 400 there: it is the request that is wrong, not its path.
+bool is_previous_response(const Error& error) {
+  return error.code == Code::not_found && error.field == "previous_response_id";
+}
+
 // "" for errors no client acts on by their code.
 std::string_view code_of(const Error& error) {
   switch (error.code) {
     case Code::invalid: return "";
     case Code::unauthorized: return "invalid_api_key";
-    case Code::not_found: return error.field == "model" ? "model_not_found" : "not_found";
+    case Code::not_found:
+      if (is_previous_response(error)) return "previous_response_not_found";
+      return error.field == "model" ? "model_not_found" : "not_found";
     case Code::too_large: return "request_too_large";
     case Code::too_long: return "context_length_exceeded";
     case Code::busy: return "overloaded";
@@ -96,7 +103,8 @@ WireError wire_error(Wire wire, const Error& error, const std::string& request_i
 }
 
 WireError openai_error(const Error& error) {
-  return {http_status(error.code), error_object(error), error.code == Code::busy ? kRetryAfter_s : 0};
+  const int status = is_previous_response(error) ? http_status(Code::invalid) : http_status(error.code);
+  return {status, error_object(error), error.code == Code::busy ? kRetryAfter_s : 0};
 }
 
 WireError anthropic_error(const Error& error, const std::string& request_id) {
@@ -114,6 +122,8 @@ std::string anthropic_error_frame(const Error& error, const std::string& request
   out += '}';
   return out;
 }
+
+std::string_view openai_error_code(const Error& error) { return code_of(error); }
 
 std::string openai_error_frame(const Error& error) { return error_object(error); }
 

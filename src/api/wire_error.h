@@ -33,6 +33,9 @@ WireError openai_error(const Error& error);
 // `too_long` says "prompt is too long: N tokens > M maximum", which Claude Code reads both numbers of.
 WireError anthropic_error(const Error& error, const std::string& request_id = {});
 
+// Its "code": "" for errors no client acts on by it.
+std::string_view openai_error_code(const Error& error);
+
 // The same object as one SSE data line, for errors after the stream began.
 std::string openai_error_frame(const Error& error);
 std::string anthropic_error_frame(const Error& error, const std::string& request_id = {});  // of an `error` event

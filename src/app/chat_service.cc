@@ -58,6 +58,13 @@ std::string answer_model(const ModelService& model, const ChatRequest& request) 
   return request.model.empty() ? model.name() : request.model;
 }
 
+Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& request, const std::string& salt) {
+  TRY_OK(check_length(model, request));
+  const chat::Recalled recalled = model.turns().recall(request.messages, request.tools, salt);
+  TRY(const chat::RenderedChat rendered, model.renderer().render(request, &recalled));
+  return rendered.prompt.tokens.size();
+}
+
 Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
   TRY_OK(check_length(model, request));

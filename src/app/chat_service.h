@@ -26,6 +26,9 @@ struct ChatFormat {
 Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange);
 
+// How many tokens the request's prompt has.
+Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& request, const std::string& salt);
+
 // The name an answer carries: as requested, or the served one.
 std::string answer_model(const ModelService& model, const ChatRequest& request);
 

@@ -15,6 +15,7 @@
 #include "app/call_checker.h"
 #include "app/metrics.h"
 #include "app/options.h"
+#include "app/response_store.h"
 #include "app/serve.h"
 #include "base/result.h"
 #include "cache/disk/disk_store.h"
@@ -63,6 +64,7 @@ class ModelService {
   std::uint64_t cache_ram_bytes() const { return cache_ram_bytes_; }
 
   chat::TurnIndex& turns() { return *turns_; }
+  ResponseStore& responses() { return responses_; }
   schedule::ReuseLog& reuse_log() { return *reuse_log_; }
   Metrics& metrics() { return metrics_; }
   cache::DiskStore* disk() { return disk_.get(); }  // null: no disk tier
@@ -97,6 +99,7 @@ class ModelService {
   std::unique_ptr<chat::ConstraintWriter> constraints_;
   std::vector<std::string> api_keys_;
   Metrics metrics_;
+  ResponseStore responses_;
   std::unique_ptr<CallChecker> call_checker_;
   std::unique_ptr<schedule::ReuseLog> reuse_log_;
   std::unique_ptr<cache::DiskStore> disk_;

@@ -13,6 +13,7 @@
 #include "app/cache_admin.h"
 #include "app/chat_service.h"
 #include "app/messages_service.h"
+#include "app/responses_service.h"
 #include "base/utf8.h"
 #include "http/auth.h"
 
@@ -100,6 +101,13 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/completions", serve_completions, true, false},
     Route{"POST", "/v1/messages", serve_messages, true, false},
     Route{"POST", "/v1/messages/count_tokens", serve_count_tokens, true, false},
+    Route{"POST", "/v1/responses", serve_responses, true, false},
+    Route{"POST", "/responses", serve_responses, true, false},
+    Route{"POST", "/v1/responses/input_tokens", serve_response_tokens, true, false},
+    Route{"POST", "/v1/responses/compact", serve_compaction, true, false},
+    Route{"POST", "/v1/responses/", serve_response_cancel, true, false},
+    Route{"GET", "/v1/responses/", serve_stored_response, true, false},
+    Route{"DELETE", "/v1/responses/", serve_response_deletion, true, false},
     Route{"POST", "/tokenize", serve_tokenize, true, false},
     Route{"POST", "/detokenize", serve_detokenize, true, false},
     Route{"POST", "/apply-template", serve_apply_template, true, false},

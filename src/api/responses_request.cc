@@ -1,0 +1,216 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "api/format_fields.h"
+#include "api/generation_fields.h"
+#include "api/openai_responses.h"
+#include "api/reasoning_fields.h"
+#include "api/responses_items.h"
+#include "base/json_text.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+
+namespace kvern::api {
+namespace {
+
+// What would change the conversation if it were ignored.
+Status refuse_elsewhere(const Fields& body) {
+  for (const char* name : {"conversation", "prompt"})
+    if (body.find(name) != nullptr)
+      return fail(Code::invalid, "nothing of that kind is kept here; send the items, or previous_response_id",
+                  body.path_of(name));
+  return {};
+}
+
+Status read_limit(const Fields& body, std::optional<std::int32_t>& out) {
+  const Json* value = body.find("max_output_tokens");
+  if (value == nullptr || whole_number(*value) == -1) return {};
+  TRY(const std::int64_t tokens, to_integer(*value, {1, INT32_MAX}, body.path_of("max_output_tokens")));
+  out = static_cast<std::int32_t>(tokens);
+  return {};
+}
+
+// text: {"format": {"type": "text" | "json_object" | "json_schema", "schema"}}
+Status read_text_format(const Fields& body, ResponseFormat& out) {
+  TRY(const std::optional<Fields> text, body.object("text"));
+  if (!text) return {};
+  TRY(const std::optional<Fields> format, text->object("format"));
+  if (!format) return {};
+  TRY(const std::string type, format->required_text("type"));
+  if (type == "text") return {};
+  if (type != "json_object" && type != "json_schema")
+    return fail(Code::invalid,
+                fmt::format("expected \"text\", \"json_object\" or \"json_schema\", found {}", shown(type)),
+                format->path_of("type"));
+  ResponseFormat read;
+  read.kind = type == "json_object" ? FormatKind::json_object : FormatKind::json_schema;
+  read.field = format->path();
+  if (type == "json_schema") {
+    TRY(const Fields schema, format->required_object("schema"));
+    TRY(read.schema, schema_text(schema));
+    read.field = schema.path();
+  }
+  out = std::move(read);
+  return {};
+}
+
+Status read_include(const Fields& body, bool& seals_reasoning) {
+  TRY(const Json* list, body.list("include"));
+  if (list == nullptr) return {};
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const auto* word = (*list)[i].get_ptr<const std::string*>();
+    if (word == nullptr) return mismatch(indexed(body.path_of("include"), i), "a string", (*list)[i]);
+    if (*word == "reasoning.encrypted_content") seals_reasoning = true;
+  }
+  return {};
+}
+
+Json user_item(const std::string& text) {
+  return {{"type", "message"}, {"role", "user"}, {"content", Json::array({{{"type", "input_text"}, {"text", text}}})}};
+}
+
+// The conversation, item by item: what is stored, then what was sent.
+class Conversation {
+ public:
+  Conversation(ResponsesTools& tools, const StoredItems& stored, bool keep)
+      : reader_(tools, stored), stored_(stored), keep_(keep) {}
+
+  Status go_on(const std::string& previous, std::string path) {
+    const auto known = stored_.conversation(previous);
+    if (!known)
+      return fail(Code::not_found, fmt::format("Previous response with id '{}' not found.", shortened(previous)),
+                  std::move(path));
+    for (const ItemText& text : *known) {
+      TRY(const Json item, parse_json(*text));
+      TRY_OK(reader_.read(item, path));
+      if (keep_) items_.push_back(text);
+    }
+    return {};
+  }
+
+  Status add(const Json& input, const std::string& path) {
+    if (const auto* text = input.get_ptr<const std::string*>()) return add_item(user_item(*text), path);
+    if (!input.is_array()) return mismatch(path, "a string or a list of items", input);
+    if (input.size() + items_.size() > limits::kMessages)
+      return fail(Code::too_large, fmt::format("more than {} items", limits::kMessages), path);
+    for (std::size_t i = 0; i < input.size(); ++i) TRY_OK(add_item(input[i], indexed(path, i)));
+    return {};
+  }
+
+  void finish(ResponsesRequest& out) {
+    std::vector<Message> messages = reader_.take();
+    std::move(messages.begin(), messages.end(), std::back_inserter(out.chat.messages));
+    out.dropped = reader_.dropped();
+    out.items = std::move(items_);
+  }
+
+ private:
+  Status add_item(const Json& item, std::string path) {
+    TRY_OK(reader_.read(item, std::move(path)));
+    if (keep_) items_.push_back(std::make_shared<const std::string>(dump_json(item)));
+    return {};
+  }
+
+  ItemReader reader_;
+  const StoredItems& stored_;
+  const bool keep_;
+  std::vector<ItemText> items_;
+};
+
+Status read_conversation(const Fields& body, ResponsesTools& tools, const StoredItems& stored, ResponsesRequest& out,
+                         bool keep_items) {
+  std::string instructions;
+  TRY_OK(body.text("instructions", instructions));
+  if (!instructions.empty()) out.chat.messages.push_back(text_message(Role::system, std::move(instructions)));
+  Conversation conversation(tools, stored, keep_items);
+  std::string previous;
+  TRY_OK(body.text("previous_response_id", previous));
+  if (!previous.empty()) TRY_OK(conversation.go_on(previous, body.path_of("previous_response_id")));
+  const Json* input = body.find("input");
+  if (input == nullptr && previous.empty()) return body.missing("input", "a string or a list of items");
+  if (input != nullptr) TRY_OK(conversation.add(*input, body.path_of("input")));
+  conversation.finish(out);
+  if (out.chat.messages.empty())
+    return fail(Code::invalid, "expected at least one item that says something", body.path_of("input"));
+  return {};
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view json) {
+  if (!out.empty()) out += ',';
+  append_json_string(out, name);
+  out += ':';
+  out += json;
+}
+
+std::string json_or(const Fields& body, const char* name, std::string_view otherwise) {
+  const Json* value = body.find(name);
+  return value == nullptr ? std::string(otherwise) : dump_json(*value);
+}
+
+std::string echo_of(const Fields& body, const ResponsesRequest& request) {
+  const Json* reasoning = body.find("reasoning");
+  const Json* text = body.find("text");
+  const auto inner = [](const Json* object, const char* name, std::string_view otherwise) {
+    if (object == nullptr || !object->is_object()) return std::string(otherwise);
+    const auto found = object->find(name);
+    return found == object->end() || found->is_null() ? std::string(otherwise) : dump_json(*found);
+  };
+  std::string out;
+  append_member(out, "background", "false");
+  for (const char* name : {"instructions", "max_output_tokens", "max_tool_calls", "previous_response_id",
+                           "prompt_cache_key", "safety_identifier", "user"})
+    append_member(out, name, json_or(body, name, "null"));
+  append_member(out, "metadata", json_or(body, "metadata", "{}"));
+  append_member(out, "parallel_tool_calls", request.chat.parallel_tool_calls ? "true" : "false");
+  append_member(out, "reasoning",
+                fmt::format(R"({{"effort":{},"summary":{}}})", inner(reasoning, "effort", "null"),
+                            inner(reasoning, "summary", "null")));
+  append_member(out, "service_tier", R"("default")");
+  append_member(out, "store", request.store ? "true" : "false");
+  append_member(out, "temperature", fmt::format("{}", request.chat.sampling.temperature));
+  append_member(out, "text",
+                fmt::format(R"({{"format":{},"verbosity":{}}})", inner(text, "format", R"({"type":"text"})"),
+                            inner(text, "verbosity", R"("medium")")));
+  append_member(out, "tool_choice", json_or(body, "tool_choice", R"("auto")"));
+  append_member(out, "tools", json_or(body, "tools", "[]"));
+  append_member(out, "top_logprobs", "0");
+  append_member(out, "top_p", fmt::format("{}", request.chat.sampling.top_p));
+  append_member(out, "truncation", R"("disabled")");
+  return out;
+}
+
+}  // namespace
+
+Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored, bool keep_items) {
+  TRY(const Json document, parse_body(body));
+  TRY(const Fields fields, Fields::of(document, ""));
+  ResponsesRequest request;
+  ChatRequest& chat = request.chat;
+  TRY_OK(refuse_elsewhere(fields));
+  TRY_OK(fields.text("model", chat.model));
+  TRY_OK(fields.flag("store", request.store));
+  TRY_OK(fields.flag("stream", chat.stream));
+  TRY_OK(read_include(fields, request.seals_reasoning));
+  TRY_OK(fields.object("metadata"));
+  TRY_OK(read_sampling(fields, chat.sampling));
+  TRY_OK(read_limit(fields, chat.tokens_max));
+  TRY_OK(read_stops(fields, chat.stops));
+  TRY_OK(read_session(fields, chat.session));
+  TRY(chat.format, read_format(fields));
+  TRY_OK(read_text_format(fields, chat.format));
+  TRY_OK(fields.flag("parallel_tool_calls", chat.parallel_tool_calls));
+  TRY(ReasoningFields reasoning, read_reasoning_fields(fields));
+  chat.reasoning = std::move(reasoning.reasoning);
+  chat.template_kwargs = std::move(reasoning.template_kwargs);
+
+  TRY(ResponsesTools tools, read_responses_tools(fields));
+  TRY_OK(read_conversation(fields, tools, stored, request, keep_items || request.store));
+  TRY(chat.tool_choice, read_responses_tool_choice(fields, tools));
+  chat.tools = std::move(tools.tools);
+  request.names = std::move(tools.names);
+  request.echo = echo_of(fields, request);
+  return request;
+}
+
+}  // namespace kvern::api

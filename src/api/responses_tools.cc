@@ -1,0 +1,216 @@
+#include "api/responses_tools.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "api/chat_tools.h"
+#include "api/format_fields.h"
+#include "base/hash.h"
+#include "base/limits.h"
+
+namespace kvern::api {
+namespace {
+
+constexpr std::string_view kSeparator = "__";
+constexpr std::string_view kToolSearch = "tool_search";
+constexpr std::string_view kLocalShell = "local_shell";
+constexpr const char* kLocalShellParameters =
+    R"({"type":"object","properties":{"command":{"type":"array","items":{"type":"string"},)"
+    R"("description":"The program and its arguments."},"working_directory":{"type":"string"},)"
+    R"("timeout_ms":{"type":"integer"}},"required":["command"],"additionalProperties":false})";
+
+// A joined name may be longer than a name may be: then its end is a hash of the whole.
+std::string joined_name(std::string_view space, std::string_view name) {
+  if (space.empty()) return std::string(name);
+  std::string out(space);
+  if (!space.ends_with(kSeparator)) out += kSeparator;
+  out += name;
+  if (out.size() <= limits::kToolNameBytes) return out;
+  const std::string hash = fmt::format("_{:016x}", xxh3_128(out).low);
+  return out.substr(0, limits::kToolNameBytes - hash.size()) + hash;
+}
+
+Tool local_shell() {
+  Tool tool;
+  tool.name = kLocalShell;
+  tool.description = "Runs a program on the user's machine and returns what it wrote.";
+  tool.parameters = kLocalShellParameters;
+  return tool;
+}
+
+// None without parameters, or when a server of the vendor is to search.
+Result<std::optional<Tool>> read_tool_search(const Fields& entry) {
+  std::string execution;
+  TRY_OK(entry.text("execution", execution));
+  TRY(const std::optional<Fields> parameters, entry.object("parameters"));
+  if (execution != "client" || !parameters) return std::optional<Tool>();
+  Tool tool;
+  tool.name = kToolSearch;
+  TRY_OK(entry.text("description", tool.description));
+  TRY(tool.parameters, schema_text(*parameters));
+  return std::optional<Tool>(std::move(tool));
+}
+
+class Reader {
+ public:
+  explicit Reader(bool lenient) : lenient_(lenient) {}
+
+  Status list(const Json& list, const std::string& path, std::string_view space) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      Status read = entry(list[i], indexed(path, i), space);
+      if (!read && !lenient_) return read;
+    }
+    return {};
+  }
+
+  ResponsesTools take() {
+    for (std::size_t i = 0; i < out_.tools.size(); ++i) out_.tools[i].deferred = wants_search_[i] && has_search_;
+    return std::move(out_);
+  }
+
+ private:
+  Status entry(const Json& value, std::string path, std::string_view space) {
+    TRY(const Fields fields, Fields::of(value, std::move(path)));
+    std::string type = "function";
+    TRY_OK(fields.text("type", type));
+    if (type == "namespace") return space.empty() ? read_namespace(fields) : Status();
+    if (type == "function") {
+      TRY(Tool tool, read_function_tool(fields));
+      return add(std::move(tool), CallKind::function, space, fields);
+    }
+    if (type == "custom") {
+      TRY(Tool tool, read_custom_tool(fields));
+      return add(std::move(tool), CallKind::custom, space, fields);
+    }
+    if (type == kLocalShell) return add(local_shell(), CallKind::local_shell, "", fields);
+    if (type != kToolSearch) return {};
+    TRY(std::optional<Tool> search, read_tool_search(fields));
+    if (!search) return {};
+    has_search_ = true;
+    return add(std::move(*search), CallKind::tool_search, "", fields);
+  }
+
+  // The namespace's own words stand with its first tool: no template knows a place for them.
+  Status read_namespace(const Fields& fields) {
+    TRY(const std::string name, fields.required_text("name"));
+    if (name.empty()) return fail(Code::invalid, "a namespace's name must not be empty", fields.path_of("name"));
+    std::string description;
+    TRY_OK(fields.text("description", description));
+    TRY(const Json* tools, fields.list("tools"));
+    if (tools == nullptr) return fields.missing("tools", "a list of tools");
+    const std::size_t first = out_.tools.size();
+    TRY_OK(list(*tools, fields.path_of("tools"), name));
+    if (description.empty() || first == out_.tools.size()) return {};
+    std::string& words = out_.tools[first].description;
+    words = fmt::format("{}{}{}", description, words.empty() ? "" : "\n", words);
+    return {};
+  }
+
+  Status add(Tool tool, CallKind kind, std::string_view space, const Fields& fields) {
+    if (out_.tools.size() == limits::kTools)
+      return fail(Code::too_large, fmt::format("more than {} tools", limits::kTools), fields.path());
+    const std::string path = fields.path_of(fields.find("name") != nullptr ? "name" : "type");
+    if (!std::all_of(space.begin(), space.end(), is_tool_name_char))
+      return fail(Code::invalid,
+                  fmt::format("a namespace's name is made of letters, digits and _.:/-, found {}", shown(space)), path);
+    CallName name{kind, tool.name, std::string(space)};
+    for (const auto& [_, known] : out_.names)
+      if (known.name == name.name && known.space == name.space)
+        return fail(Code::invalid, fmt::format("two tools are named {}", shown(name.name)), path);
+    const std::string joined = joined_name(space, tool.name);
+    tool.name = joined;
+    for (int i = 2; out_.names.contains(tool.name); ++i) tool.name = fmt::format("{}_{}", joined, i);
+    out_.names.emplace(tool.name, std::move(name));
+    bool wants_search = false;
+    TRY_OK(fields.flag("defer_loading", wants_search));
+    wants_search_.push_back(wants_search);
+    out_.tools.push_back(std::move(tool));
+    return {};
+  }
+
+  const bool lenient_;
+  ResponsesTools out_;
+  std::vector<bool> wants_search_;  // by tool: it is loaded by a search
+  bool has_search_ = false;
+};
+
+// A choice with the prompt's names in place of the client's.
+Json with_prompt_names(const Json& choice, const ResponsesTools& tools) {
+  Json out = choice;
+  if (out.is_array()) {
+    for (Json& one : out) one = with_prompt_names(one, tools);
+    return out;
+  }
+  if (!out.is_object()) return out;
+  for (const char* holder : {"allowed_tools", "tools"})
+    if (const auto found = out.find(holder); found != out.end()) *found = with_prompt_names(*found, tools);
+  const auto type = out.find("type");
+  if (type != out.end() && (*type == kToolSearch || *type == kLocalShell)) {
+    out["name"] = type->get<std::string>();
+    *type = "function";
+  }
+  const auto name = out.find("name");
+  const auto space = out.find("namespace");
+  if (name != out.end() && name->is_string() && space != out.end() && space->is_string())
+    *name = prompt_name(tools, {CallKind::function, name->get<std::string>(), space->get<std::string>()});
+  return out;
+}
+
+}  // namespace
+
+Result<ResponsesTools> read_responses_tools(const Fields& body) {
+  TRY(const Json* list, body.list("tools"));
+  Reader reader(/*lenient=*/false);
+  if (list != nullptr) TRY_OK(reader.list(*list, body.path_of("tools"), ""));
+  return reader.take();
+}
+
+ResponsesTools read_loaded_tools(const Json& list) {
+  Reader reader(/*lenient=*/true);
+  if (list.is_array()) (void)reader.list(list, "tools", "");
+  return reader.take();
+}
+
+void add_deferred(ResponsesTools& to, const ResponsesTools& loaded) {
+  for (const Tool& tool : loaded.tools) {
+    if (to.tools.size() == limits::kTools) return;
+    if (!to.names.emplace(tool.name, loaded.names.at(tool.name)).second) continue;
+    to.tools.push_back(tool);
+    to.tools.back().deferred = true;
+  }
+}
+
+std::string shown_tools(const ResponsesTools& loaded) {
+  std::string out;
+  for (const Tool& tool : loaded.tools) {
+    const Json line = {{"name", tool.name},
+                       {"description", tool.description},
+                       {"parameters", parse_json(tool.parameters).value_or(Json::object())}};
+    if (!out.empty()) out += '\n';
+    out += dump_json(line);
+  }
+  return out;
+}
+
+std::string prompt_name(const ResponsesTools& tools, const CallName& name) {
+  std::string joined = joined_name(name.space, name.name);
+  const auto same = [&](const CallName& one) { return one.name == name.name && one.space == name.space; };
+  const auto found = tools.names.find(joined);
+  if (found == tools.names.end() || same(found->second)) return joined;
+  for (const auto& [prompt, one] : tools.names)
+    if (same(one)) return prompt;
+  return joined;
+}
+
+Result<ToolChoice> read_responses_tool_choice(const Fields& body, const ResponsesTools& tools) {
+  const Json* choice = body.find("tool_choice");
+  if (choice == nullptr) return ToolChoice{};
+  const Json holder = {{"tool_choice", with_prompt_names(*choice, tools)}};
+  TRY(const Fields fields, Fields::of(holder, body.path()));
+  return read_tool_choice(fields, tools.tools);
+}
+
+}  // namespace kvern::api
