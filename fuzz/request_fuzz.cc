@@ -2,12 +2,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 #include "api/anthropic_messages.h"
 #include "api/models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
+#include "api/openai_responses.h"
 #include "api/test_vocab.h"
 #include "api/wire_error.h"
 #include "base/check.h"
@@ -41,6 +44,27 @@ void chat(const Result<ChatRequest>& request) {
   for (const Tool& tool : request->tools) CHECK(parse_json(tool.parameters).has_value(), tool.parameters);
 }
 
+class NothingStored final : public StoredItems {
+ public:
+  std::optional<std::vector<ItemText>> conversation(std::string_view) const override { return std::nullopt; }
+  ItemText item(std::string_view) const override { return nullptr; }
+};
+
+void responses(std::string_view body) {
+  const Result<ResponsesRequest> request = parse_responses_request(body, NothingStored());
+  if (!request) {
+    if (request.error().field != "previous_response_id") check_refusal(request.error());
+    return;
+  }
+  check_sampling(request->chat.sampling);
+  CHECK(!request->chat.messages.empty());
+  CHECK(request->chat.tool_choice.use != ToolUse::required || !request->chat.tools.empty());
+  CHECK(request->chat.tools.size() == request->names.size());
+  for (const Tool& tool : request->chat.tools) CHECK(request->names.contains(tool.name), tool.name);
+  for (const ItemText& item : request->items) CHECK(parse_json(*item).has_value(), *item);
+  CHECK(parse_json("{" + request->echo + "}").has_value(), request->echo);
+}
+
 void completion(std::string_view body) {
   const Result<CompletionRequest> request = parse_completion_request(body);
   if (!request) return check_refusal(request.error());
@@ -66,6 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   kvern::api::chat(kvern::api::parse_chat_request(body));
   kvern::api::chat(kvern::api::parse_messages_request(body));
+  kvern::api::responses(body);
   kvern::api::completion(body);
   kvern::api::tokens(body);
   return 0;

@@ -52,11 +52,11 @@ class MessagesEncoder final : public AnswerEncoder {
 
   ResponseHead head_;
   Shown shown_;
-  std::int32_t index_ = 0;            // of the block that is open or comes next
-  bool open_ = false;                 // its start was sent
+  std::int32_t index_ = 0;                          // of the block that is open or comes next
+  bool open_ = false;                               // its start was sent
   ChoicePart::Kind kind_ = ChoicePart::Kind::text;  // of that block
-  std::string held_;                  // whitespace at the beginning of a block that may never begin
-  std::string thinking_;              // of the open block, for its signature
+  std::string held_;                                // whitespace at the beginning of a block that may never begin
+  std::string thinking_;                            // of the open block, for its signature
   bool called_ = false;
   FinishReason reason_ = FinishReason::stop;
   std::string stop_;

@@ -76,7 +76,9 @@ class ResponsesEncoder final : public AnswerEncoder {
   void failed(const Error& error, std::vector<Frame>& out) override;
   std::string whole(std::span<const Choice> choices, const Usage& usage) override;
 
-  // After done() or whole(): the response object, and its items.
+  // After done() or whole(): whether the model came to an end of its own or of the client's limit, the
+  // response object, and its items.
+  bool complete() const { return reason_ != FinishReason::cancelled; }
   const std::string& body() const { return body_; }
   std::vector<ItemText> items() const;
 

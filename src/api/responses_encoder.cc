@@ -163,10 +163,15 @@ void ResponsesEncoder::close(std::string_view status, std::vector<Frame>& out) {
 
 void ResponsesEncoder::ending(std::int32_t, FinishReason reason, std::string_view, std::vector<Frame>& out) {
   reason_ = reason;
-  close(reason == FinishReason::length ? "incomplete" : "completed", out);
+  close(reason == FinishReason::stop ? "completed" : "incomplete", out);
 }
 
 void ResponsesEncoder::done(const Usage& usage, std::vector<Frame>& out) {
+  if (reason_ == FinishReason::cancelled) {
+    const Error error{Code::cancelled, "the server stopped before the answer was complete", ""};
+    body_ = response("failed", &error, &usage);
+    return frame("failed", "\"response\":" + body_, out);
+  }
   const std::string_view status = reason_ == FinishReason::length ? "incomplete" : "completed";
   body_ = response(status, nullptr, &usage);
   frame(status, "\"response\":" + body_, out);

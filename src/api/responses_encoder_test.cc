@@ -82,7 +82,7 @@ Json received(const std::vector<Frame>& frames) {
     EXPECT_EQ(event.contains("content_index"), item.contains("content")) << type;
     if (event.contains("delta")) text += event.at("delta").get<std::string>();
     for (const char* whole : {"text", "arguments", "input"})
-      if (event.contains(whole)) EXPECT_EQ(event.at(whole), text) << type;
+      EXPECT_EQ(event.contains(whole) ? event.at(whole) : Json(text), text) << type;
   }
   return items;
 }
@@ -204,6 +204,16 @@ TEST(ResponsesStream, AFailureSaysWhatClientsActOn) {
   const Json response = failed(Code::failed);
   EXPECT_EQ(response.at("error"), Json({{"code", "server_error"}, {"message", "why \"so\""}}));
   EXPECT_EQ(response.at("status"), "failed");
+}
+
+// A server that goes down must not make half an answer look like one.
+TEST(ResponsesStream, AnAnswerTheServerBrokeOffHasFailed) {
+  const std::vector<Frame> frames = streamed({TextEvent{"half"}}, FinishReason::cancelled);
+  EXPECT_EQ(frames.back().event, "response.failed");
+  const Json response = parsed(frames.back().data).at("response");
+  EXPECT_EQ(response.at("status"), "failed");
+  EXPECT_EQ(response.at("error").at("code"), "server_error");
+  expect_whole_is_stream({TextEvent{"half"}}, FinishReason::cancelled);
 }
 
 TEST(ResponsesStream, UsageTellsCachedAndReasoningTokens) {

@@ -195,7 +195,7 @@ Result<ResponsesRequest> parse_responses_request(std::string_view body, const St
   TRY_OK(fields.object("metadata"));
   TRY_OK(read_sampling(fields, chat.sampling));
   TRY_OK(read_limit(fields, chat.tokens_max));
-  TRY_OK(read_stops(fields, chat.stops));
+  TRY_OK(read_stops(fields, "stop", chat.stops));
   TRY_OK(read_session(fields, chat.session));
   TRY(chat.format, read_format(fields));
   TRY_OK(read_text_format(fields, chat.format));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "api/chat_tools.h"
@@ -117,9 +118,8 @@ class Reader {
       return fail(Code::invalid,
                   fmt::format("a namespace's name is made of letters, digits and _.:/-, found {}", shown(space)), path);
     CallName name{kind, tool.name, std::string(space)};
-    for (const auto& [_, known] : out_.names)
-      if (known.name == name.name && known.space == name.space)
-        return fail(Code::invalid, fmt::format("two tools are named {}", shown(name.name)), path);
+    if (!seen_.emplace(name.space, name.name).second)
+      return fail(Code::invalid, fmt::format("two tools are named {}", shown(name.name)), path);
     const std::string joined = joined_name(space, tool.name);
     tool.name = joined;
     for (int i = 2; out_.names.contains(tool.name); ++i) tool.name = fmt::format("{}_{}", joined, i);
@@ -133,7 +133,8 @@ class Reader {
 
   const bool lenient_;
   ResponsesTools out_;
-  std::vector<bool> wants_search_;  // by tool: it is loaded by a search
+  std::set<std::pair<std::string, std::string>> seen_;  // namespace, name
+  std::vector<bool> wants_search_;                      // by tool: it is loaded by a search
   bool has_search_ = false;
 };
 

@@ -28,9 +28,8 @@ Status start_messages(ModelService& model, const http::Request& http_request,
 
 Result<std::string> count_tokens(ModelService& model, const http::Request& http_request) {
   TRY(const ChatRequest request, api::parse_messages_request(http_request.body));
-  const chat::Recalled recalled = model.turns().recall(request.messages, request.tools, model.salt_of(http_request));
-  TRY(const chat::RenderedChat rendered, model.renderer().render(request, &recalled));
-  return api::encode_token_count(static_cast<std::int64_t>(rendered.prompt.tokens.size()));
+  TRY(const std::size_t tokens, prompt_tokens(model, request, model.salt_of(http_request)));
+  return api::encode_token_count(static_cast<std::int64_t>(tokens));
 }
 
 }  // namespace

@@ -46,6 +46,7 @@ class StoringEncoder final : public api::AnswerEncoder {
 
  private:
   void keep() {
+    if (!encoder_.complete()) return;
     response_.body = encoder_.body();
     response_.output = response_.items.size();
     for (api::ItemText& item : encoder_.items()) response_.items.push_back(std::move(item));

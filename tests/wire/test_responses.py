@@ -1,6 +1,7 @@
 """/v1/responses over a bare socket: events, whole answers, what is stored, errors, clients that leave."""
 
 import json
+import random
 
 import pytest
 
@@ -231,3 +232,61 @@ def test_who_leaves_costs_nothing_more_and_is_not_stored(serve, fake):
     server.wait_until_idle(2)
     assert server.wait_for_log("request", finish="cancelled")
     assert server.http.get(f"/v1/responses/{created['response']['id']}").status_code == 404
+
+
+RICH = {
+    "model": "fake", "instructions": "i", "max_output_tokens": 1, "stream": False, "store": True, "include": ["reasoning.encrypted_content"],
+    "text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}, "verbosity": "low"},
+    "reasoning": {"effort": "low", "summary": "auto"}, "metadata": {"a": "b"}, "prompt_cache_key": "k", "parallel_tool_calls": True,
+    "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f", "namespace": "n"}]},
+    "tools": [READ, {"type": "custom", "name": "c", "format": {"type": "grammar", "syntax": "regex", "definition": "a"}},
+              {"type": "namespace", "name": "n", "description": "d", "tools": [{"type": "function", "name": "f"}]},
+              {"type": "tool_search", "execution": "client", "parameters": {"type": "object"}}, {"type": "local_shell"}],
+    "input": [
+        {"role": "developer", "content": "d"}, {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "u"}]},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "s"}], "content": [{"type": "reasoning_text", "text": "r"}]},
+        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "namespace": "n", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "c2", "name": "c", "input": "a"},
+        {"type": "local_shell_call", "call_id": "c3", "action": {"type": "exec", "command": ["ls"], "env": {}}},
+        {"type": "tool_search_call", "call_id": "c4", "arguments": {"q": 1}},
+        {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "o"}]},
+        {"type": "custom_tool_call_output", "call_id": "c2", "output": "o"},
+        {"type": "local_shell_call_output", "id": "c3", "output": "o"},
+        {"type": "tool_search_output", "call_id": "c4", "tools": [READ]},
+        {"type": "additional_tools", "role": "developer", "tools": [READ]},
+        {"type": "compaction", "encrypted_content": "kvern1.YQ"}, {"type": "item_reference", "id": "msg_1"},
+    ],
+}
+ODD = [None, 0, -1, 1.5, True, "", "x", [], {}, [None], [[]], {"type": "function"}, {"type": None}, "🦊", "a" * 300]
+
+
+def spoiled(value, rng):
+    """One value somewhere inside replaced, removed or doubled."""
+    value = json.loads(json.dumps(value))
+    place = value
+    while True:
+        key = rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        inner = place[key]
+        if isinstance(inner, (dict, list)) and inner and rng.random() < 0.8:
+            place = inner
+            continue
+        if rng.random() < 0.2:
+            del place[key]
+        else:
+            place[key] = rng.choice([*ODD, [inner, inner]])
+        return value
+
+
+def test_a_spoiled_request_is_answered_or_refused_but_never_a_500(server):
+    rng = random.Random(11)
+    assert server.post("/v1/responses", RICH).status_code == 200
+    seen = set()
+    for _ in range(400):
+        bad = spoiled(RICH, rng)
+        for path in ("", "/input_tokens"):
+            response = server.post(f"/v1/responses{path}", bad)
+            seen.add(response.status_code)
+            assert response.status_code in (200, 400), (response.text, bad)
+            if response.status_code == 400:
+                assert response.json()["error"]["message"], bad
+    assert seen == {200, 400}

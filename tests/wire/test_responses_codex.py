@@ -234,3 +234,14 @@ def test_a_model_without_its_own_words_for_it_says_nothing_of_images(server):
 def test_the_headers_of_a_thread_are_its_session(server):
     response = server.http.post("/v1/responses", json={"model": "gpt-5-codex", "input": opening("hello")} | FIELDS, headers=HEADERS)
     assert response.status_code == 200 and response.json()["model"] == "gpt-5-codex"
+
+
+def test_a_template_that_knows_one_system_message_only_gets_one(serve, fake, tmp_path):
+    template = tmp_path / "template.jinja"
+    template.write_text("{%- for m in messages %}{% if m.role == 'system' and not loop.first %}"
+                        "{{ raise_exception('System message must be at the beginning.') }}{% endif %}{% endfor %}" + TEMPLATE)
+    rules = [{"when": when, "say": say} for when, say in SAYS]
+    server = serve("--chat-template", str(template), model=fake(*rules, "Hello.", dialect="hermes"))
+    loop(lambda items: create(server, items, **FIELDS), "run it", lambda call: output(call, "result: a.txt"))
+    late = create(server, [*opening("hello"), developer("From now on be brief."), user("hello")], **FIELDS)
+    assert text_of(late) == "Hello."
