@@ -217,7 +217,7 @@ struct Target {
 };
 
 Result<Target> start_own(const std::string& model) {
-  TRY(OwnServer server, OwnServer::start(model));
+  TRY(OwnServer server, OwnServer::start({.model = model, .context = {}}));
   g_own_server = server.pid();
   if (is_terminal(STDERR_FILENO)) say(styled("starting a server for this chat ...", Style::dim, STDERR_FILENO));
   TRY_OK(server.wait_until_ready(g_interrupts));
@@ -257,7 +257,8 @@ Result<Chat> make_chat(const Settings& settings, const Target& target) {
       return fail(Code::invalid, "the temperature is a number such as 0.7", settings.origin("temperature"));
     }
   }
-  TRY(chat.options.model, first_model(chat.address, chat.api_key));
+  TRY(const ServedModel served, first_model(chat.address, chat.api_key));
+  chat.options.model = served.id;
   return chat;
 }
 

@@ -8,11 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "agents/agents.h"
 #include "cli/cache_command.h"
 #include "cli/chat_command.h"
 #include "cli/doctor_command.h"
 #include "cli/exit_code.h"
+#include "cli/launch_command.h"
 #include "cli/serve_command.h"
+#include "cli/status_command.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
 #include "cli/words.h"
@@ -29,22 +32,27 @@ struct Entry {
 constexpr std::array kCommands = {
     Entry{"serve", "serve a model over the OpenAI API", serve_command},
     Entry{"chat", "talk to a model in the terminal", chat_command},
+    Entry{"status", "say in a line what a running server is doing", status_command},
     Entry{"cache", "look at what is kept, and why reuse stopped", cache_command},
     Entry{"doctor", "find out what would keep a server from running here", doctor_command},
 };
 
 std::string short_help() {
   std::string out = "kvern: a local LLM server for coding agents\n\nUsage: kvern COMMAND [flags]\n\nCOMMANDS\n";
-  for (const Entry& entry : kCommands) out += fmt::format("  {:<8} {}\n", entry.name, entry.summary);
+  for (const Entry& entry : kCommands) out += fmt::format("  {:<10} {}\n", entry.name, entry.summary);
+  out += "\nAGENTS, started on a server that runs or on one of their own\n";
+  for (const agents::Agent& agent : agents::all_agents()) out += fmt::format("  {:<10} {}\n", agent.name, agent.title);
   return out +
          "\nEXAMPLES\n  kvern serve              a server with a small model, fetched once\n"
          "  kvern chat               talk to it\n"
+         "  kvern claude             Claude Code on it, nothing of yours changed\n"
          "  kvern serve --help       its flags\n";
 }
 
 Error unknown_command(const std::string& word) {
   std::vector<std::string_view> names = {"--help", "--version"};
   for (const Entry& entry : kCommands) names.push_back(entry.name);
+  for (const agents::Agent& agent : agents::all_agents()) names.push_back(agent.name);
   const std::string_view guess = nearest(word, names);
   return {Code::invalid,
           guess.empty() ? fmt::format("there is no command '{}'; kvern --help lists them", word)
@@ -69,6 +77,7 @@ int run(std::span<const std::string> arguments) {
   for (const Entry& entry : kCommands) {
     if (entry.name == word) return entry.run(arguments.subspan(1));
   }
+  if (const agents::Agent* agent = agents::find_agent(word)) return launch_command(*agent, arguments.subspan(1));
   const Error error = unknown_command(word);
   say_error(error);
   return exit_code(error);

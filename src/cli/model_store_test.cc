@@ -271,7 +271,7 @@ TEST(ChildProcess, TellsAMissingProgramFromAFailingOne) {
 }
 
 TEST(ChildProcess, AChildInAGroupOfItsOwnEndsWhenTold) {
-  const auto child = start_child({"sleep", "60"}, Group::own);
+  const auto child = start_child({"sleep", "60"}, ChildSetup{.group = Group::own});
   ASSERT_TRUE(child);
   int status = 0;
   EXPECT_TRUE(child_runs(*child, status));

@@ -3,11 +3,14 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "cli/temp_folder.h"
 #include "http/client.h"
 
 namespace kvern::cli {
@@ -17,37 +20,61 @@ struct HealthAnswer {
   int status = 0;
   bool is_kvern = false;
   std::string model;
+  bool is_loading = false;  // a kvern that has no model yet
+  std::int64_t running = 0;
+  std::int64_t waiting = 0;
 };
 
 // Nothing when nobody listens or what listens speaks no HTTP.
 std::optional<HealthAnswer> ask_health(const std::string& address, int timeout_ms);
 
+// The file of the program that runs.
+Result<std::string> own_executable();
+
 http::Headers headers_with_key(const std::string& api_key);
 
-// The id of the first model of /v1/models.
-Result<std::string> first_model(const std::string& address, const std::string& api_key);
+struct ServedModel {
+  std::string id;
+  std::int32_t context = 0;  // tokens one conversation may hold; 0 when the server does not say
+};
 
-// `kvern serve` in a process of its own, on a socket in a folder of its own. Ctrl-C in the
-// terminal does not reach it; it ends with this object, or with us.
+// The first of /v1/models.
+Result<ServedModel> first_model(const std::string& address, const std::string& api_key);
+
+// What a server of our own is told; empty or 0: its own default, or what KVERN_* variables say.
+struct OwnServerOptions {
+  std::string model;
+  std::string context;
+  enum class Listen { socket, port } listen = Listen::socket;
+};
+
+// `kvern serve` in a process of its own, on a socket in a folder of its own or on a free port of this
+// machine. Ctrl-C in the terminal does not reach it; it ends with this object, or with us. On a socket
+// it talks to our stderr, on a port to a file that stays.
 class OwnServer {
  public:
-  static Result<OwnServer> start(const std::string& model);
+  static Result<OwnServer> start(const OwnServerOptions& options);
   OwnServer(OwnServer&& other) noexcept;
   OwnServer& operator=(OwnServer&&) = delete;
   ~OwnServer();
 
-  std::string address() const { return "unix:" + socket_; }
+  // Known when it is ready.
+  const std::string& address() const { return address_; }
+  const std::string& log_path() const { return log_path_; }
   pid_t pid() const { return pid_; }
   // Until /health is fine. Code::failed when it ended first (it has said why), Code::cancelled
-  // when stop says so.
-  Status wait_until_ready(const volatile int& interrupts);
+  // when interrupts changes. on_wait is called again and again meanwhile.
+  Status wait_until_ready(const volatile int& interrupts, const std::function<void()>& on_wait = {});
 
  private:
-  OwnServer(pid_t pid, std::string folder) : pid_(pid), folder_(std::move(folder)), socket_(folder_ + "/sock") {}
+  OwnServer() = default;
+  bool found_address();
+  Error end_of_start(int status) const;
 
-  pid_t pid_;
-  std::string folder_;
-  std::string socket_;
+  pid_t pid_ = -1;
+  std::optional<TempFolder> folder_;
+  std::string address_;
+  std::string log_path_;
 };
 
 }  // namespace kvern::cli

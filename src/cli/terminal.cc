@@ -82,6 +82,14 @@ void ProgressLine::show(std::string_view what, float fraction) {
   write_all(STDERR_FILENO, fmt::format("\r\x1b[K{} {:3.0f} %", what, static_cast<double>(fraction) * 100));
 }
 
+void ProgressLine::show(std::string_view what) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!live_ || (drawn_ && now - last_ < std::chrono::milliseconds(100))) return;
+  last_ = now;
+  drawn_ = true;
+  write_all(STDERR_FILENO, fmt::format("\r\x1b[K{}", what));
+}
+
 void ProgressLine::clear() {
   if (!drawn_) return;
   drawn_ = false;

@@ -43,6 +43,8 @@ class ProgressLine {
   ProgressLine& operator=(const ProgressLine&) = delete;
   // At most ten times a second, and always for 1.
   void show(std::string_view what, float fraction);
+  // The same without a fraction.
+  void show(std::string_view what);
   void clear();
 
  private:
