@@ -73,15 +73,20 @@ std::vector<std::string> environment_of(const LaunchPlan& plan) {
   return out;
 }
 
-void tell(const Agent& agent, const LaunchServer& server, const LaunchPlan& plan) {
+void tell(const Agent& agent, const LaunchServer& server, const LaunchPlan& plan, std::size_t given) {
   const auto line = [](std::string_view text) {
     const bool warning = text.starts_with("warning:");
     say(styled(without_controls(fmt::format("kvern: {}", text)), warning ? Style::yellow : Style::dim, STDERR_FILENO));
   };
-  line(
-      fmt::format("{} on {} at {}, context {} tokens; {} variables{} for this run only (kvern {} --dry-run shows them)",
-                  agent.title, server.model, server.address, server.context, plan.set.size(),
-                  plan.files.empty() ? "" : " and a temporary file", agent.name));
+  std::string set;
+  const auto add = [&](std::size_t count, std::string_view what) {
+    if (count > 0) set += fmt::format("{}{} {}{}", set.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
+  };
+  add(plan.set.size(), "variable");
+  add(plan.arguments.size() - given, "argument");
+  add(plan.files.size(), "temporary file");
+  line(fmt::format("{} on {} at {}, context {} tokens; for this run only: {} (kvern {} --dry-run shows them)",
+                   agent.title, server.model, server.address, server.context, set, agent.name));
   for (const std::string& remark : server.remarks) line(remark);
   for (const std::string& remark : plan.remarks) line(remark);
 }
@@ -123,7 +128,7 @@ Result<int> start(const Agent& agent, const LaunchOptions& options, const std::s
   TRY(const TempFolder folder, TempFolder::make(fmt::format("kvern-{}", agent.name)));
   const LaunchPlan plan = agent.plan(make_request(options, server, folder.path()));
   for (const agents::PlannedFile& file : plan.files) TRY_OK(folder.write(file.name, file.content));
-  tell(agent, server, plan);
+  tell(agent, server, plan, options.arguments.size());
   if (last_signal() != 0) return fail(Code::cancelled, "stopped before the client was started");
   std::vector<std::string> argv = {program};
   argv.insert(argv.end(), plan.arguments.begin(), plan.arguments.end());

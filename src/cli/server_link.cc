@@ -124,8 +124,8 @@ Result<OwnServer> OwnServer::start(const OwnServerOptions& options) {
   TRY(const TempFile log, make_temp_file("kvern-serve"));
   server.log_path_ = log.path;
   // Said, because KVERN_* variables and a config file may say otherwise. The address is read from the log.
-  argv.insert(argv.end(),
-              {"--host", "127.0.0.1", "--port", "0", "--unix-socket=", "--log-level", "info", "--log-format", "text"});
+  argv.insert(argv.end(), {"--host", "127.0.0.1", "--port", "0", "--unix-socket", "", "--log-level", "info",
+                           "--log-format", "text"});
   setup.output_fd = log.fd;
   auto pid = start_child(argv, setup);
   ::close(log.fd);
