@@ -40,7 +40,8 @@ TEST(EveryAgent, PointsAtTheServerAndWritesOnlyBelowItsFolder) {
     EXPECT_NE(all.find("http://127.0.0.1:8080"), std::string::npos) << agent.name;
     EXPECT_EQ(all.find("https://api."), std::string::npos) << agent.name;
     EXPECT_EQ(all.find("/home/me"), std::string::npos) << agent.name;
-    EXPECT_TRUE(plan.remarks.empty()) << agent.name << ": " << plan.remarks.front();
+    const bool starts_claude = agent.name == "claude" || agent.name == "anyclaude";
+    EXPECT_EQ(plan.remarks.size(), starts_claude ? 1U : 0U) << agent.name << ": " << plan.remarks.back();
   }
 }
 
@@ -159,6 +160,18 @@ TEST(Claude, BringsAStatusLineUnlessThereIsOne) {
   const LaunchPlan plan = plan_claude(test_request(machine));
   EXPECT_FALSE(file_of(plan, "settings.json").contains("statusLine"));
   EXPECT_TRUE(remarks(plan, "you have a status line"));
+}
+
+// Mode auto asks the model about every command, behind a prompt that fills a local context.
+TEST(Claude, StartsInAPermissionModeThatAsksTheUserUnlessOneIsChosen) {
+  EXPECT_EQ(file_of(plan_claude(test_request()), "settings.json")["permissions"]["defaultMode"], "default");
+  TestMachine machine;
+  machine.files[".claude/settings.local.json"] = R"({"permissions":{"defaultMode":"plan"}})";
+  const LaunchPlan plan = plan_claude(test_request(machine));
+  EXPECT_FALSE(file_of(plan, "settings.json").contains("permissions"));
+  EXPECT_FALSE(remarks(plan, "permission mode"));
+  machine.files[".claude/settings.local.json"] = R"({"permissions":[]})";
+  EXPECT_TRUE(remarks(plan_claude(test_request(machine)), "permission mode"));
 }
 
 TEST(Claude, LeavesTheUsersOwnSettingsFlagAlone) {

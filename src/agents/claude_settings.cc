@@ -40,13 +40,25 @@ std::vector<Source> settings_files(const LaunchRequest& request) {
   return files;
 }
 
-// What the files set of what we set, too; true when one of them has a status line.
-bool compare(const LaunchRequest& request, LaunchPlan& plan, const Json& ours) {
-  bool has_status_line = false;
+// What the user has settled, and we leave alone.
+struct Settled {
+  bool status_line = false;
+  bool permission_mode = false;
+};
+
+bool has_permission_mode(const Json& settings) {
+  const auto permissions = settings.find("permissions");
+  return permissions != settings.end() && permissions->is_object() && permissions->contains("defaultMode");
+}
+
+// Remarks on what the files set of what we set, too.
+Settled compare(const LaunchRequest& request, LaunchPlan& plan, const Json& ours) {
+  Settled settled;
   for (const Source& source : settings_files(request)) {
     const auto settings = read_object(request, plan, source.path);
     if (!settings) continue;
-    has_status_line = has_status_line || settings->contains("statusLine");
+    settled.status_line = settled.status_line || settings->contains("statusLine");
+    settled.permission_mode = settled.permission_mode || has_permission_mode(*settings);
     if (source.managed && settings->contains("model")) {
       plan.remarks.push_back(fmt::format("warning: {} sets a model and wins over this run", source.path));
     }
@@ -63,7 +75,7 @@ bool compare(const LaunchRequest& request, LaunchPlan& plan, const Json& ours) {
                                      source.path, names)
                        : fmt::format("{} sets {}: replaced for this run, the file stays as it is", source.path, names));
   }
-  return has_status_line;
+  return settled;
 }
 
 }  // namespace
@@ -100,18 +112,25 @@ void set_claude(const LaunchRequest& request, LaunchPlan& plan, const std::vecto
     env[name] = "";  // so that the user's own settings cannot bring it back
   }
   bypass_proxies(request, plan);
-  const bool has_status_line = compare(request, plan, env);
+  const Settled settled = compare(request, plan, env);
   if (user_gave(request, {"--settings"})) {
     plan.remarks.emplace_back("your --settings takes the place of kvern's; the environment alone carries this run");
     return;
   }
   Json settings = {{"env", std::move(env)}};
-  if (has_status_line) {
+  if (settled.status_line) {
     plan.remarks.emplace_back("you have a status line, so kvern brings none");
   } else if (!request.kvern.empty()) {
     const std::string command =
         fmt::format("{} status --line --server {}", shell_quote(request.kvern), shell_quote(request.address));
     settings["statusLine"] = {{"type", "command"}, {"command", command}, {"refreshInterval", 2}};
+  }
+  if (!settled.permission_mode) {
+    // Its own default, "auto", asks the model about every command, each time behind a prompt of 35,000 tokens.
+    settings["permissions"] = {{"defaultMode", "default"}};
+    plan.remarks.emplace_back(
+        "it starts in permission mode default, in which it asks you; mode auto would ask the model, with a prompt of "
+        "35,000 tokens (shift+tab changes it)");
   }
   plan.files.push_back({std::string(kFile), dump_json(settings)});
   plan.arguments.insert(plan.arguments.end(), {"--settings", fmt::format("{}/{}", request.folder, kFile)});

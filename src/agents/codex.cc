@@ -70,7 +70,8 @@ void remark_on_profile(const LaunchRequest& request, LaunchPlan& plan) {
     const std::string_view line = std::string_view(*text).substr(start, end - start);
     if (line.starts_with('[')) return;  // what follows stands in a table
     if (line.starts_with("profile ") || line.starts_with("profile=")) {
-      plan.remarks.push_back(fmt::format("warning: {} chooses a profile, whose model wins over this run", *path));
+      plan.remarks.push_back(
+          fmt::format("warning: {} chooses a profile: older Codex lets it win over this run, newer refuses it", *path));
       return;
     }
     start = end + 1;
