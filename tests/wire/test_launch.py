@@ -219,13 +219,14 @@ def test_a_signal_reaches_the_client_and_its_end_is_ours(desk, fake, number, sta
 
 
 def test_a_signal_while_the_server_starts_ends_everything(desk, fake):
-    process = desk.start("claude", "--model", fake("x"), STUB_DO="wait", KVERN_CACHE_DISK="0")
+    model = fake("x")
+    process = desk.start("claude", "--model", model, STUB_DO="wait", KVERN_CACHE_DISK="0")
     wait_until(lambda: any(desk.temp.glob("kvern-serve-*")), 20, "a server that starts")
     process.send_signal(signal.SIGTERM)  # at the latest the client is there by now
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 143, stderr
     assert len(desk.left_over()) == 1
-    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and str(desk.root) in command_of(pid)]
+    assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and model in command_of(pid)]
 
 
 def test_a_server_that_has_another_model_is_not_taken_for_the_right_one(desk, server):
