@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "cli/exit_code.h"
 #include "cli/flags.h"
 #include "cli/server_link.h"
@@ -16,10 +20,11 @@ namespace {
 constexpr std::string_view kUsualServer = "http://127.0.0.1:8080";
 constexpr int kLineTimeout_ms = 200;  // who draws a status line waits for it
 constexpr int kTimeout_ms = 2'000;
-constexpr std::size_t kModelCharacters = 32;
+constexpr std::size_t kModelCharacters = 24;
 
 constexpr std::array kFlags = {
     Flag{"server", 0, "URL", "STATUS", "default: http://127.0.0.1:8080"},
+    Flag{"api-key", 0, "KEY", "STATUS", "better kept in KVERN_API_KEY; without it less is said"},
     Flag{"line", 0, "", "STATUS", "at most 80 columns, always exit status 0, silent when no server answers"},
 };
 constexpr Command kCommand = {"status", "Says in a line what a running server is doing.", kFlags,
@@ -32,6 +37,29 @@ std::string short_name(const std::string& model) {
   std::size_t end = kModelCharacters - 1;
   while (end > 0 && (static_cast<unsigned char>(clean[end]) & 0xC0U) == 0x80U) --end;  // whole characters only
   return clean.substr(0, end) + "…";
+}
+
+// "last prompt 48.2k, 99 % reused"; empty where the server knows none, or wants a key we do not have.
+std::string last_prompt(const std::string& address, const std::string& api_key, int timeout_ms) {
+  http::ClientRequest request;
+  request.address = address;
+  request.target = "/admin/cache/why/LAST";
+  request.headers = headers_with_key(api_key);
+  request.timeout_ms = timeout_ms;
+  const auto response = http::fetch(request);
+  if (!response || response->status != 200) return {};
+  const auto report = parse_json(response->body);
+  if (!report || !report->is_object()) return {};
+  const auto number = [&](const char* name) {
+    const auto value = report->find(name);
+    return value != report->end() && value->is_number() ? std::max(value->get<double>(), 0.0) : 0.0;
+  };
+  const double prompt = number("prompt_tokens");
+  if (prompt < 1) return {};
+  const double reused = std::min(1 - number("computed_tokens") / prompt, 1.0);
+  const std::string length = prompt < 10'000 ? fmt::format("{:.0f}", prompt) : fmt::format("{:.1f}k", prompt / 1'000);
+  // Rounded down: "100 %" means that nothing was computed but the last token.
+  return fmt::format("last prompt {}, {:.0f} % reused", length, std::floor(std::max(reused, 0.0) * 100));
 }
 
 std::string line_of(const HealthAnswer& health) {
@@ -52,7 +80,11 @@ Result<int> status(std::span<const std::string> arguments) {
   const std::string address = settings.text("server", kUsualServer);
   const auto health = ask_health(address, line ? kLineTimeout_ms : kTimeout_ms);
   const bool known = health && (health->is_kvern || health->is_loading);
-  if (known) put(line_of(*health) + "\n");
+  if (known) {
+    const std::string last =
+        health->is_loading ? "" : last_prompt(address, settings.text("api-key"), line ? kLineTimeout_ms : kTimeout_ms);
+    put(fmt::format("{}{}{}\n", line_of(*health), last.empty() ? "" : " · ", last));
+  }
   if (known || line) return kOk;
   return fail(Code::not_found,
               health ? fmt::format("what answers at {} is not kvern", address)
