@@ -256,11 +256,13 @@ TEST(Qwen, AddsItsModelToWhatTheAdministratorWrote) {
   machine.files["/etc/qwen-code/settings.json"] = R"({"tools":{"sandbox":true},"modelProviders":{"gemini":[]}})";
   machine.variables["OPENAI_API_KEY"] = "sk-real";
   const LaunchPlan plan = plan_qwen(test_request(machine));
-  EXPECT_THAT(plan.arguments, ElementsAre("--auth-type", "openai", "--model", "Coder"));
+  EXPECT_TRUE(plan.arguments.empty());
   EXPECT_EQ(variable(plan, "OPENAI_BASE_URL"), "http://127.0.0.1:8080/v1");
   EXPECT_EQ(variable(plan, "QWEN_CODE_SYSTEM_SETTINGS_PATH"), "/tmp/kvern-x/settings.json");
   const Json settings = file_of(plan, "settings.json");
   EXPECT_EQ(settings["tools"]["sandbox"], true);
+  EXPECT_EQ(settings["model"]["name"], "Coder");
+  EXPECT_EQ(settings["security"]["auth"]["selectedType"], "openai");
   EXPECT_TRUE(settings["modelProviders"].contains("gemini"));
   EXPECT_EQ(settings["modelProviders"]["openai"][0]["generationConfig"]["contextWindowSize"], 65'536);
   EXPECT_TRUE(remarks(plan, "your OPENAI_API_KEY is replaced"));

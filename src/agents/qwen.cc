@@ -37,6 +37,8 @@ Json system_settings(const LaunchRequest& request, LaunchPlan& plan) {
                                                                   {"envKey", "OPENAI_API_KEY"},
                                                                   {"baseUrl", request.address + "/v1"},
                                                                   {"generationConfig", generation}}});
+  object_at(settings, "model")["name"] = request.model;
+  object_at(object_at(settings, "security"), "auth")["selectedType"] = "openai";
   object_at(settings, "privacy")["usageStatisticsEnabled"] = false;
   return settings;
 }
@@ -56,9 +58,7 @@ LaunchPlan plan_qwen(const LaunchRequest& request) {
   if (user_gave(request, {"--auth-type", "--openai-base-url", "--openai-api-key", "-m", "--model"})) {
     plan.remarks.emplace_back("your own --auth-type, --openai-* and --model decide over what kvern sets");
   }
-  if (!user_gave(request, {"--auth-type"})) plan.arguments.insert(plan.arguments.end(), {"--auth-type", "openai"});
-  if (!user_gave(request, {"-m", "--model"})) plan.arguments.insert(plan.arguments.end(), {"--model", request.model});
-  plan.arguments.insert(plan.arguments.end(), request.arguments.begin(), request.arguments.end());
+  plan.arguments = request.arguments;  // none of ours: its subcommands refuse the flags of a session
   return plan;
 }
 

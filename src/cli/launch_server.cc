@@ -94,13 +94,12 @@ bool wait_while_loading(const std::string& address, HealthAnswer& health, const 
   return interrupts == before;
 }
 
-Result<LaunchServer> guess(const LaunchOptions& options) {
+LaunchServer guess(const LaunchOptions& options, const std::string& why) {
   LaunchServer server;
   server.address = options.server.empty() ? std::string(kUsualServer) : options.server;
   server.model = options.model.empty() ? "default" : std::filesystem::path(options.model).stem().string();
   server.context = options.context_tokens.value_or(kGuessedContext);
-  server.remarks.push_back(
-      fmt::format("no server answers at {}: its model and context are guesses here", server.address));
+  server.remarks.push_back(fmt::format("{}: address, model and context are guesses here", why));
   return server;
 }
 
@@ -145,7 +144,7 @@ Result<LaunchServer> find_launch_server(const LaunchOptions& options, const vola
   } else if (named && !only_look) {
     return fail(Code::not_found, fmt::format("{}; start one with `kvern serve`", why), options.server_origin);
   }
-  if (only_look) return guess(options);
+  if (only_look) return guess(options, why);
   return start_own(options, std::move(why), interrupts);
 }
 
