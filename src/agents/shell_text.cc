@@ -41,6 +41,14 @@ std::string without_key(std::string text) {
   return text;
 }
 
+// A comment ends with its line, and what follows would be run: a server may call its model anything.
+std::string comment(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) c = ' ';
+  }
+  return "# " + text + "\n";
+}
+
 bool names_a_file(const LaunchRequest& request, const std::string& value) {
   return value.find(request.folder + "/") != std::string::npos;
 }
@@ -58,8 +66,9 @@ std::string shell_quote(std::string_view text) {
 
 std::string as_shell(const Agent& agent, const LaunchRequest& request, const LaunchPlan& plan) {
   std::string out =
-      fmt::format("# {} on kvern at {}: model {}, context {} tokens. {}\n(\n", agent.title, request.address,
-                  without_key(request.model), request.context, "Nothing outside these parentheses changes.");
+      comment(fmt::format("{} on kvern at {}: model {}, context {} tokens. {}", agent.title, request.address,
+                          without_key(request.model), request.context, "Nothing outside these parentheses changes."));
+  out += "(\n";
   if (!plan.files.empty()) {
     const std::string folder = shell_quote(request.folder);
     out += fmt::format("  umask 077\n  mkdir {} || exit 1\n  trap {} EXIT\n", folder,

@@ -36,6 +36,19 @@ TEST(ShellText, TheKeyIsReadFromItsVariable) {
   EXPECT_EQ(shell_quote(kKeyPlaceholder), "\"${KVERN_API_KEY}\"");
 }
 
+// The name comes from a server, which need not be a friend.
+TEST(ShellText, AModelsNameIsNeverRun) {
+  LaunchRequest request = test_request();
+  request.model = "x\necho caught; \r`echo caught`$(echo caught)'\"";
+  for (const Agent& agent : all_agents()) {
+    LaunchPlan plan = agent.plan(request);
+    plan.files.clear();  // nothing is written by this test
+    const Agent harmless = {agent.name, agent.title, "true", agent.install, agent.page, agent.plan};
+    EXPECT_EQ(run_sh(as_shell(harmless, request, plan)), "") << agent.name;
+    EXPECT_EQ(run_sh(as_exports(request, plan)), "") << agent.name;
+  }
+}
+
 TEST(ShellText, ExportsLeaveOutWhatNamesATemporaryFile) {
   const LaunchRequest request = test_request();
   const std::string text = as_exports(request, plan_qwen(request));

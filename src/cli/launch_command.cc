@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -34,6 +36,8 @@ using Show = LaunchOptions::Show;
 constexpr std::size_t kSettingsBytes = 4 * 1024 * 1024;  // of a file of the user's that is looked at
 
 std::optional<std::string> read_file(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return std::nullopt;  // a pipe would keep us waiting
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::nullopt;
   std::string text(kSettingsBytes, '\0');

@@ -99,7 +99,7 @@ Status clean_address(LaunchOptions& options) {
   while (address.ends_with('/')) address.pop_back();
   if (address.ends_with("/v1")) address.resize(address.size() - 3);
   constexpr std::size_t scheme = std::string_view("http://").size();
-  if (address.size() <= scheme || address.find_first_of("/?#@ ", scheme) != std::string::npos)
+  if (address.size() <= scheme || address.find_first_of("/?#@\\\"' \t\r\n", scheme) != std::string::npos)
     return wrong("is no address of a server");
   return {};
 }

@@ -155,6 +155,14 @@ def test_what_is_replaced_and_what_would_win_is_said(desk, server):
     assert desk.report()["env"]["NO_PROXY"] == "127.0.0.1"
 
 
+def test_a_pipe_in_the_place_of_a_settings_file_is_not_waited_for(desk, server):
+    (desk.project / ".claude").mkdir()
+    os.mkfifo(desk.project / ".claude/settings.json")
+    os.mkfifo(desk.project / "opencode.json")
+    for client in CLIENTS:
+        assert desk.run(client, "--server", server.base_url).returncode == 0
+
+
 def test_a_server_is_started_where_none_is_and_ends_with_the_client(desk, fake, no_server):
     model = fake({"when": "Hi", "say": "From my own server."})
     run = desk.run("qwen", "--model", model, "--context", "16k", "-p", "x", STUB_DO="ask",
