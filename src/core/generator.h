@@ -45,14 +45,25 @@ struct GenerateRequest {
   std::vector<TokenId> markers;  // control tokens whose names belong in the text (a dialect's markers)
   std::string session;
   std::string cache_salt;  // requests share what was computed only with those of equal salt
+  bool progress = false;   // steps that tell how far the prompt is
+};
+
+// How far a prompt is: of total tokens so many are in the cells, `reused` of them because they were held.
+struct PromptProgress {
+  std::int32_t total = 0;
+  std::int32_t reused = 0;
+  std::int32_t processed = 0;  // reused ones included
+  std::int64_t time_us = 0;    // since the prompt began to be computed
 };
 
 // One generated token, drawn or known without a draw. text holds whole UTF-8 sequences and may be empty
 // (a control token, or bytes held back because they may still become a character or a stop string).
+// A step with progress has neither token (-1) nor text; a consumer that is slow misses some.
 struct Step {
   TokenId token = 0;
   std::string text;
   std::optional<StepLogprobs> logprobs;
+  std::optional<PromptProgress> progress = std::nullopt;
 };
 
 // A constraint that cannot go on (its step budget is used up) ends the turn: as `length` when a token

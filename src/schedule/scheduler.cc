@@ -222,6 +222,7 @@ void Scheduler::restored(Sequence& sequence) {
   const cache::PrefixCache::Reused& reused = sequence.reused;
   if (cache_.needs_boundaries() && reused.branch > sequence.computed) sequence.add_stop(reused.branch);
   if (sequence.started()) return;  // resumed after a preemption: its usage stands
+  sequence.prefill_begin_us = clock_.now_us();
   Usage& usage = sequence.usage;
   usage.reused_device_tokens = reused.device_tokens;
   usage.reused_memory_tokens = reused.memory_tokens;
@@ -231,6 +232,16 @@ void Scheduler::restored(Sequence& sequence) {
   if (options_.reuse_log)
     usage.why = options_.reuse_log->note(sequence.request().id,
                                          {sequence.tokens(), sequence.segments(), sequence.salt()}, usage);
+  tell_progress(sequence);
+}
+
+// Not more than the stream has room for: a slow client shall not keep its prompt from being computed.
+void Scheduler::tell_progress(Sequence& sequence) const {
+  if (!sequence.request().progress || sequence.started() || sequence.stream().full()) return;
+  const Usage& usage = sequence.usage;
+  const PromptProgress progress{usage.prompt_tokens, usage.reused_tokens(), usage.prompt_tokens - usage.pending_tokens,
+                                clock_.now_us() - sequence.prefill_begin_us};
+  sequence.stream().offer({.token = -1, .text = {}, .logprobs = std::nullopt, .progress = progress});
 }
 
 // One block of what only the device holds goes to RAM, when enough time has passed since the last.
@@ -345,6 +356,7 @@ void Scheduler::settle(std::int64_t took_us) {
     sequence.usage.pending_tokens =
         std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
     row += static_cast<std::size_t>(share.tokens);
+    tell_progress(sequence);
     if (sequence.pending() > 0) continue;
     const bool first = !sequence.started();
     Progress progress = sequence.advance(engine_.logits(row - 1));
@@ -402,6 +414,25 @@ void Scheduler::publish_stats() {
 
 SchedulerStats Scheduler::stats() const {
   return {stats_running_.load(std::memory_order_relaxed), stats_waiting_.load(std::memory_order_relaxed)};
+}
+
+std::vector<RequestReport> Scheduler::requests() const {
+  std::vector<RequestReport> reports;
+  const auto add = [&reports](const Sequence& sequence, bool running) {
+    const Usage& usage = sequence.usage;
+    RequestReport report;
+    report.id = sequence.request().id;
+    report.prompt_tokens = usage.prompt_tokens;
+    report.reused_tokens = usage.reused_tokens();
+    report.computed_tokens = usage.computed_tokens();
+    report.completion_tokens = usage.completion_tokens;
+    report.tokens_max = sequence.request().tokens_max;
+    report.running = running;
+    reports.push_back(std::move(report));
+  };
+  for (const SequencePtr& sequence : running_) add(*sequence, true);
+  for (const SequencePtr& sequence : waiting_) add(*sequence, false);
+  return reports;
 }
 
 }  // namespace kvern::schedule

@@ -18,8 +18,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -48,6 +50,17 @@ struct SchedulerStats {
   std::int32_t waiting = 0;
 };
 
+// A request that has not ended, in numbers.
+struct RequestReport {
+  std::string id;
+  std::int32_t prompt_tokens = 0;
+  std::int32_t reused_tokens = 0;
+  std::int32_t computed_tokens = 0;  // of the prompt
+  std::int32_t completion_tokens = 0;
+  std::optional<std::int32_t> tokens_max;
+  bool running = false;  // else it waits
+};
+
 class Scheduler final : public Generator {
  public:
   // All must outlive the scheduler.
@@ -73,6 +86,8 @@ class Scheduler final : public Generator {
 
   // Requests that have not ended. Thread: any.
   SchedulerStats stats() const;
+  // The same one by one, those that run first. Thread: engine; see post().
+  std::vector<RequestReport> requests() const;
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
@@ -95,6 +110,7 @@ class Scheduler final : public Generator {
   void preempt_youngest();
   void decode();
   void settle(std::int64_t took_us);
+  void tell_progress(Sequence& sequence) const;
   void end(SequencePtr sequence, Ending ending);
   void end_running(std::size_t index, Ending ending);
   void publish_stats();

@@ -97,6 +97,7 @@ class Sequence {
   std::int32_t computed = 0;  // tokens in the lease's cells
   Usage usage;
   std::int64_t first_token_us = 0;
+  std::int64_t prefill_begin_us = 0;
 
  private:
   Result<TokenId> draw(std::span<const float> logits);
