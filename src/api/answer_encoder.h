@@ -15,6 +15,7 @@
 #include "api/frame.h"
 #include "base/result.h"
 #include "core/event.h"
+#include "core/generator.h"
 #include "core/message.h"
 #include "core/usage.h"
 
@@ -56,6 +57,8 @@ class AnswerEncoder {
                       std::vector<Frame>& out) = 0;
   // reason is never `failed`; stop is the stop string that ended the choice, or empty.
   virtual void ending(std::int32_t choice, FinishReason reason, std::string_view stop, std::vector<Frame>& out) = 0;
+  // How far the prompt is; only of requests that ask for it.
+  virtual void progress(std::int32_t /*choice*/, const PromptProgress& /*progress*/, std::vector<Frame>& /*out*/) {}
   virtual void done(const Usage& usage, std::vector<Frame>& out) = 0;
   // The answer broke off.
   virtual void failed(const Error& error, std::vector<Frame>& out) = 0;

@@ -18,7 +18,7 @@ namespace kvern::api {
 // Unknown fields, betas and kinds of blocks are accepted; a wrong type or value is Code::invalid whose
 // field is its path. max_tokens may be missing; 0 asks to compute the prompt and to answer nothing.
 // Nothing after this function doubts the request.
-Result<ChatRequest> parse_messages_request(std::string_view body);
+Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults = {});
 
 // {"input_tokens":N}
 std::string encode_token_count(std::int64_t tokens);

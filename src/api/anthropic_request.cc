@@ -33,12 +33,14 @@ Status read_session_of(const Fields& body, std::string& out) {
 
 }  // namespace
 
-Result<ChatRequest> parse_messages_request(std::string_view body) {
+Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults) {
   TRY(const Json document, parse_body(body));
   TRY(const Fields fields, Fields::of(document, ""));
   ChatRequest request;
   TRY_OK(fields.text("model", request.model));
+  request.sampling = defaults.sampling;
   TRY_OK(read_sampling(fields, request.sampling));
+  request.tokens_max = defaults.tokens_max;
   TRY_OK(read_max_tokens(fields, request.tokens_max));
   TRY_OK(read_stops(fields, "stop_sequences", request.stops));
   TRY(request.format, read_format(fields));

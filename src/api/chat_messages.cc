@@ -143,10 +143,11 @@ Result<Message> read_message(const Json& value, std::string path) {
 
 }  // namespace
 
-Result<std::vector<Message>> read_messages(const Fields& body) {
-  TRY(const Json* list, body.list("messages"));
-  if (list == nullptr) return body.missing("messages", "a list of messages");
-  const std::string path = body.path_of("messages");
+namespace {
+
+Result<std::vector<Message>> read_conversation(const Json& value, const std::string& path) {
+  if (!value.is_array()) return mismatch(path, "a list of messages", value);
+  const Json* list = &value;
   if (list->empty()) return fail(Code::invalid, "expected at least one message, found an empty list", path);
   if (list->size() > limits::kMessages)
     return fail(Code::too_large, fmt::format("more than {} messages", limits::kMessages), path);
@@ -157,6 +158,25 @@ Result<std::vector<Message>> read_messages(const Fields& body) {
     messages.push_back(std::move(message));
   }
   return messages;
+}
+
+}  // namespace
+
+Result<std::vector<std::vector<Message>>> read_conversations(const Fields& body) {
+  TRY(const Json* list, body.list("messages"));
+  if (list == nullptr) return body.missing("messages", "a list of messages");
+  const std::string path = body.path_of("messages");
+  std::vector<std::vector<Message>> conversations;
+  if (list->empty() || !list->front().is_array()) {
+    TRY(conversations.emplace_back(), read_conversation(*list, path));
+    return conversations;
+  }
+  if (list->size() > limits::kPrompts)
+    return fail(Code::too_large, fmt::format("more than {} conversations", limits::kPrompts), path);
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    TRY(conversations.emplace_back(), read_conversation((*list)[i], indexed(path, i)));
+  }
+  return conversations;
 }
 
 }  // namespace kvern::api

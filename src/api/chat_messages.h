@@ -8,8 +8,9 @@
 
 namespace kvern::api {
 
-// Code::too_large over kMessages or kContentParts. Content parts are joined without a separator, so
-// that a string and the same string as one part are the same message and share a cached prefix.
-Result<std::vector<Message>> read_messages(const Fields& body);
+// One list of messages, or a list of such lists, as MLX-Textgen takes it; never empty. Code::too_large over
+// kPrompts, kMessages or kContentParts. Content parts are joined without a separator, so that a string and
+// the same string as one part are the same message and share a cached prefix.
+Result<std::vector<std::vector<Message>>> read_conversations(const Fields& body);
 
 }  // namespace kvern::api

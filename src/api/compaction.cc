@@ -40,7 +40,7 @@ ItemText kept_message(Json item, std::size_t number, std::string_view tag) {
 }  // namespace
 
 Result<ResponsesRequest> parse_compaction_request(std::string_view body, const StoredItems& stored) {
-  TRY(ResponsesRequest request, parse_responses_request(body, stored, /*keep_items=*/true));
+  TRY(ResponsesRequest request, parse_responses_request(body, stored, {}, /*keep_items=*/true));
   request.chat.stream = false;
   request.chat.format = {};
   request.chat.tool_choice = {ToolUse::none, {}, {}};

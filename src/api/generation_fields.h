@@ -30,10 +30,12 @@ Result<Streaming> read_streaming(const Fields& body);
 
 // Request: ChatRequest or CompletionRequest.
 template <typename Request>
-Status read_generation(const Fields& body, Request& request) {
+Status read_generation(const Fields& body, const RequestDefaults& defaults, Request& request) {
   TRY_OK(body.text("model", request.model));
+  request.sampling = defaults.sampling;
   TRY_OK(read_sampling(body, request.sampling));
   TRY_OK(read_token_limit(body, request.tokens_max));
+  if (!request.tokens_max) request.tokens_max = defaults.tokens_max;
   TRY_OK(read_stops(body, "stop", request.stops));
   TRY(request.format, read_format(body));
   TRY_OK(read_session(body, request.session));

@@ -50,15 +50,14 @@ void append_id(std::string& out, const ModelCard* model) {
 std::string encode_model(const ModelCard& model) {
   std::string out = "{\"id\":";
   append_json_string(out, model.id);
-  out += fmt::format(R"(,"object":"model","created":{},"owned_by":"kvern","type":"model","display_name":)",
-                     model.created_s);
+  out += R"(,"type":"model","display_name":)";
   append_json_string(out, model.id);
-  out += fmt::format(R"(,"created_at":"{:%FT%TZ}","max_input_tokens":{},"max_tokens":{},)",
-                     fmt::gmtime(static_cast<std::time_t>(model.created_s)), model.context, model.context);
-  out += fmt::format(R"("max_model_len":{},"context_length":{},)"
-                     R"("meta":{{"n_ctx":{},"n_ctx_train":{},"n_vocab":{},"n_params":{},"size":{}}}}})",
-                     model.context, model.context, model.context, model.context_trained, model.vocabulary,
-                     model.parameters, model.bytes);
+  out += fmt::format(R"(,"object":"model","created":{0},"created_at":"{1:%Y-%m-%dT%H:%M:%SZ}","owned_by":"kvern",)"
+                     R"("max_model_len":{2},"context_length":{2},"context_window":{2},"max_input_tokens":{2},)"
+                     R"("max_tokens":{2},)"
+                     R"("meta":{{"n_ctx":{2},"n_ctx_train":{3},"n_vocab":{4},"n_params":{5},"size":{6}}}}})",
+                     model.created_s, fmt::gmtime(static_cast<std::time_t>(model.created_s)), model.context,
+                     model.context_trained, model.vocabulary, model.parameters, model.bytes);
   return out;
 }
 
@@ -124,6 +123,10 @@ std::string encode_detokenized(std::span<const TokenId> tokens, const Vocab& voc
 }
 
 std::string encode_prompt(std::string_view text) { return one_text("prompt", text); }
+
+std::string encode_input_tokens(std::size_t tokens) {
+  return fmt::format(R"({{"object":"response.input_tokens","input_tokens":{}}})", tokens);
+}
 
 std::string encode_health(const Health& health) {
   std::string out = health.ready ? R"({"status":"ok","model":)" : R"({"status":"loading","model":)";

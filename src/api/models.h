@@ -15,14 +15,15 @@ namespace kvern::api {
 struct ModelCard {
   std::string id;  // --name
   std::int64_t created_s = 0;
-  std::int32_t context = 0;          // the one number: also `max_model_len`, `context_length`, `max_input_tokens`, ...
+  std::int32_t context = 0;          // the one number, under each of its names
   std::int32_t context_trained = 0;  // meta.n_ctx_train
   std::int32_t vocabulary = 0;
   std::uint64_t parameters = 0;
   std::uint64_t bytes = 0;
 };
 
-// In OpenAI's shape with Anthropic's fields beside it, so that the clients of both find theirs.
+// OpenAI's list with every field that some client reads: vLLM's, llama-server's and Anthropic's, of the page
+// as well.
 std::string encode_model_list(std::span<const ModelCard> models);
 std::string encode_model(const ModelCard& model);
 
@@ -42,6 +43,9 @@ std::string encode_detokenized(std::span<const TokenId> tokens, const Vocab& voc
 
 // {"prompt": text}
 std::string encode_prompt(std::string_view text);
+
+// {"input_tokens": n}, as llama-server counts a chat request.
+std::string encode_input_tokens(std::size_t tokens);
 
 struct Health {
   bool ready = false;

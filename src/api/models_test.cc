@@ -32,16 +32,20 @@ ModelCard card() {
 
 // Agents read the context from one of three places, depending on the server they think this is.
 TEST(Models, TheContextIsWhereEachKindOfClientLooksForIt) {
-  const Json expected = parsed(R"({"id":"qwen \"3\"","object":"model","created":7,"owned_by":"kvern",
-    "type":"model","display_name":"qwen \"3\"","created_at":"1970-01-01T00:00:07Z",
-    "max_input_tokens":32768,"max_tokens":32768,
-    "max_model_len":32768,"context_length":32768,
+  const Json expected = parsed(R"({"id":"qwen \"3\"","type":"model","display_name":"qwen \"3\"",
+    "object":"model","created":7,"created_at":"1970-01-01T00:00:07Z","owned_by":"kvern",
+    "max_model_len":32768,"context_length":32768,"context_window":32768,"max_input_tokens":32768,"max_tokens":32768,
     "meta":{"n_ctx":32768,"n_ctx_train":131072,"n_vocab":151936,"n_params":8000000000,"size":5000000000}})");
   EXPECT_EQ(parsed(encode_model(card())), expected);
   const Json list = parsed(encode_model_list(std::vector{card(), card()}));
   EXPECT_EQ(list.at("object"), "list");
   EXPECT_EQ(list.at("data"), Json({expected, expected}));
-  EXPECT_EQ(parsed(encode_model_list({})).at("data"), Json::array());
+  EXPECT_EQ(list.at("has_more"), false);
+  EXPECT_EQ(list.at("first_id"), "qwen \"3\"");
+  EXPECT_EQ(list.at("last_id"), "qwen \"3\"");
+  const Json none = parsed(encode_model_list({}));
+  EXPECT_EQ(none.at("data"), Json::array());
+  EXPECT_TRUE(none.at("first_id").is_null());
 }
 
 // Anthropic's clients read pages.

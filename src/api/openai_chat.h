@@ -20,9 +20,18 @@
 
 namespace kvern::api {
 
+// A request of several conversations, alike but for their messages.
+struct ChatBatch {
+  ChatRequest request;                       // of the first
+  std::vector<std::vector<Message>> others;  // messages of the rest
+  bool progress = false;                     // llama-server's return_progress, of a streamed answer
+};
+
 // Unknown fields are ignored; a wrong type or value is Code::invalid whose field is its path
 // ("messages[2].content[0].type"). Nothing after this function doubts the request.
-Result<ChatRequest> parse_chat_request(std::string_view body);
+Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults = {});
+// The same where there can be only one conversation.
+Result<ChatRequest> parse_chat_request(std::string_view body, const RequestDefaults& defaults = {});
 
 // Names of the tools whose calls are written as custom ones; sorted.
 using CustomTools = std::vector<std::string>;
@@ -40,6 +49,7 @@ class ChatEncoder final : public AnswerEncoder {
   void events(std::int32_t choice, std::span<const Event> events, std::span<const StepLogprobs> logprobs,
               std::vector<Frame>& out) override;
   void ending(std::int32_t choice, FinishReason reason, std::string_view stop, std::vector<Frame>& out) override;
+  void progress(std::int32_t choice, const PromptProgress& progress, std::vector<Frame>& out) override;
   void done(const Usage& usage, std::vector<Frame>& out) override;  // usage chunk when asked for, then [DONE]
   void failed(const Error& error, std::vector<Frame>& out) override;
   std::string whole(std::span<const Choice> choices, const Usage& usage) override;

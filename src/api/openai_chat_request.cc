@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "api/chat_messages.h"
@@ -23,20 +26,34 @@ Status read_logprobs(const Fields& body, std::int32_t& out) {
 
 }  // namespace
 
-Result<ChatRequest> parse_chat_request(std::string_view body) {
+Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults) {
   TRY(const Json document, parse_body(body));
   TRY(const Fields fields, Fields::of(document, ""));
-  ChatRequest request;
-  TRY_OK(read_generation(fields, request));
+  ChatBatch batch;
+  ChatRequest& request = batch.request;
+  TRY_OK(read_generation(fields, defaults, request));
   TRY_OK(read_logprobs(fields, request.sampling.top_logprobs));
-  TRY(request.messages, read_messages(fields));
+  TRY(std::vector<std::vector<Message>> conversations, read_conversations(fields));
+  if (conversations.size() * static_cast<std::size_t>(request.choices) > limits::kChoicesOfRequest)
+    return fail(Code::invalid, fmt::format("conversations times n may be at most {}", limits::kChoicesOfRequest), "n");
+  request.messages = std::move(conversations.front());
+  batch.others.assign(std::make_move_iterator(conversations.begin() + 1), std::make_move_iterator(conversations.end()));
   TRY(request.tools, read_tools(fields));
   TRY(request.tool_choice, read_tool_choice(fields, request.tools));
   TRY_OK(fields.flag("parallel_tool_calls", request.parallel_tool_calls));
   TRY(ReasoningFields reasoning, read_reasoning_fields(fields));
   request.reasoning = std::move(reasoning.reasoning);
   request.template_kwargs = std::move(reasoning.template_kwargs);
-  return request;
+  bool progress = false;
+  TRY_OK(fields.flag("return_progress", progress));
+  batch.progress = progress && request.stream;
+  return batch;
+}
+
+Result<ChatRequest> parse_chat_request(std::string_view body, const RequestDefaults& defaults) {
+  TRY(ChatBatch batch, parse_chat_batch(body, defaults));
+  if (!batch.others.empty()) return fail(Code::invalid, "expected one list of messages, found several", "messages");
+  return std::move(batch.request);
 }
 
 }  // namespace kvern::api

@@ -255,6 +255,15 @@ void ChatEncoder::ending(std::int32_t choice, FinishReason reason, std::string_v
   out.push_back({"", std::move(chunk)});
 }
 
+// llama-server's shape.
+void ChatEncoder::progress(std::int32_t choice, const PromptProgress& progress, std::vector<Frame>& out) {
+  std::string chunk = open_chunk(choice);
+  chunk += R"({},"logprobs":null,"finish_reason":null}],"prompt_progress":)";
+  append_progress(chunk, progress);
+  chunk += '}';
+  out.push_back({"", std::move(chunk)});
+}
+
 void ChatEncoder::done(const Usage& usage, std::vector<Frame>& out) {
   if (with_usage_) out.push_back({"", prefix_ + "],\"usage\":" + encode_usage(usage) + "}"});
   out.push_back({"", "[DONE]"});

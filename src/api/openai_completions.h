@@ -16,7 +16,7 @@
 namespace kvern::api {
 
 // prompt: a string, a list of strings, a list of token ids, or a list of such lists.
-Result<CompletionRequest> parse_completion_request(std::string_view body);
+Result<CompletionRequest> parse_completion_request(std::string_view body, const RequestDefaults& defaults = {});
 
 struct TextChoice {
   std::string text;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/generation_fields.h"
+#include "api/llama_completion.h"
 #include "api/openai_completions.h"
 #include "base/limits.h"
 
@@ -66,18 +67,41 @@ Status refuse_suffix(const Fields& body) {
 
 }  // namespace
 
-Result<CompletionRequest> parse_completion_request(std::string_view body) {
-  TRY(const Json document, parse_body(body));
-  TRY(const Fields fields, Fields::of(document, ""));
+namespace {
+
+Result<CompletionRequest> read_completion(const Fields& fields, const RequestDefaults& defaults) {
   CompletionRequest request;
   TRY_OK(read_prompts(fields, request.prompts));
-  TRY_OK(read_generation(fields, request));
-  TRY_OK(read_logprobs(fields, request.sampling.top_logprobs));
-  TRY_OK(fields.flag("echo", request.echo));
-  TRY_OK(refuse_suffix(fields));
+  TRY_OK(read_generation(fields, defaults, request));
   if (request.prompts.size() * static_cast<std::size_t>(request.choices) > limits::kChoicesOfRequest)
     return fail(Code::invalid, fmt::format("prompts times n may be at most {}", limits::kChoicesOfRequest), "n");
   return request;
+}
+
+}  // namespace
+
+Result<CompletionRequest> parse_completion_request(std::string_view body, const RequestDefaults& defaults) {
+  TRY(const Json document, parse_body(body));
+  TRY(const Fields fields, Fields::of(document, ""));
+  TRY(CompletionRequest request, read_completion(fields, defaults));
+  TRY_OK(read_logprobs(fields, request.sampling.top_logprobs));
+  TRY_OK(fields.flag("echo", request.echo));
+  TRY_OK(refuse_suffix(fields));
+  return request;
+}
+
+Result<LlamaCompletion> parse_llama_completion(std::string_view body, const RequestDefaults& defaults) {
+  TRY(const Json document, parse_body(body));
+  TRY(const Fields fields, Fields::of(document, ""));
+  LlamaCompletion wanted;
+  TRY(wanted.request, read_completion(fields, defaults));
+  std::int32_t best = 0;
+  TRY_OK(fields.integer("n_probs", {0, static_cast<std::int64_t>(limits::kTopLogprobs)}, best));
+  if (best > 0) wanted.request.sampling.top_logprobs = best;
+  TRY_OK(fields.flag("return_tokens", wanted.return_tokens));
+  TRY_OK(fields.flag("return_progress", wanted.progress));
+  wanted.progress = wanted.progress && wanted.request.stream;
+  return wanted;
 }
 
 }  // namespace kvern::api

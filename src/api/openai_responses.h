@@ -46,7 +46,7 @@ struct ResponsesRequest {
 // ("input[2].content"). An unknown previous_response_id is Code::not_found with that field.
 // keep_items: also when the answer is not to be stored.
 Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored,
-                                                 bool keep_items = false);
+                                                 const RequestDefaults& defaults = {}, bool keep_items = false);
 
 // What one answer says beside its words.
 struct ResponsesHead {

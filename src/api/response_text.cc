@@ -133,6 +133,11 @@ void append_text_logprobs(std::string& out, std::span<const StepLogprobs> steps,
   out += '}';
 }
 
+void append_progress(std::string& out, const PromptProgress& progress) {
+  fmt::format_to(std::back_inserter(out), R"({{"total":{},"cache":{},"processed":{},"time_ms":{}}})", progress.total,
+                 progress.reused, progress.processed, progress.time_us / 1000);
+}
+
 std::string_view finish_word(FinishReason reason) {
   switch (reason) {
     case FinishReason::length: return "length";

@@ -32,6 +32,9 @@ void append_chat_logprobs(std::string& out, std::span<const StepLogprobs> steps,
 void append_text_logprobs(std::string& out, std::span<const StepLogprobs> steps, const Vocab& vocab,
                           std::int64_t& offset);
 
+// {"total","cache","processed","time_ms"}: llama-server's prompt_progress.
+void append_progress(std::string& out, const PromptProgress& progress);
+
 // OpenAI knows no word for a turn that failed or was given up, and clients refuse words they do
 // not know: both are "stop". A failure is told by an error frame.
 std::string_view finish_word(FinishReason reason);

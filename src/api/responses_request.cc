@@ -182,7 +182,8 @@ std::string echo_of(const Fields& body, const ResponsesRequest& request) {
 
 }  // namespace
 
-Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored, bool keep_items) {
+Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored,
+                                                 const RequestDefaults& defaults, bool keep_items) {
   TRY(const Json document, parse_body(body));
   TRY(const Fields fields, Fields::of(document, ""));
   ResponsesRequest request;
@@ -193,7 +194,9 @@ Result<ResponsesRequest> parse_responses_request(std::string_view body, const St
   TRY_OK(fields.flag("stream", chat.stream));
   TRY_OK(read_include(fields, request.seals_reasoning));
   TRY_OK(fields.object("metadata"));
+  chat.sampling = defaults.sampling;
   TRY_OK(read_sampling(fields, chat.sampling));
+  chat.tokens_max = defaults.tokens_max;
   TRY_OK(read_limit(fields, chat.tokens_max));
   TRY_OK(read_stops(fields, "stop", chat.stops));
   TRY_OK(read_session(fields, chat.session));

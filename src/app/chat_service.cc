@@ -31,26 +31,74 @@ Status check_length(const ModelService& model, const ChatRequest& request) {
   return model.check_length(bytes);
 }
 
-// One request a choice; they differ in their names and seeds.
-std::vector<GenerateRequest> requests_of(const ChatRequest& request, const GenerateRequest& one) {
-  std::vector<GenerateRequest> requests(static_cast<std::size_t>(request.choices), one);
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (requests.size() > 1) requests[i].id = fmt::format("{}-{}", one.id, i);
-    if (requests[i].sampling.seed) *requests[i].sampling.seed += i;
-  }
-  return requests;
-}
+// Conversations on their way to one answer.
+class ChatStart {
+ public:
+  ChatStart(ModelService& model, ChatFormat format, const http::Request& http_request)
+      : model_(model), format_(std::move(format)), http_request_(http_request) {}
 
-std::vector<std::unique_ptr<chat::Parser>> parsers_of(const ChatRequest& request, const chat::Chosen& chosen,
-                                                      bool in_reasoning, const std::string& call_prefix) {
-  std::vector<std::unique_ptr<chat::Parser>> parsers;
-  for (std::int32_t i = 0; i < request.choices; ++i) {
-    chat::ParserOptions options{request.tool_choice.use == ToolUse::none ? std::vector<Tool>() : request.tools,
-                                chosen.reasons, in_reasoning, [call_prefix] { return call_prefix + random_id(); }};
-    parsers.push_back(chat::make_parser(*chosen.dialect, std::move(options)));
+  // Renders the conversation and adds its choices; nothing is answered.
+  Status add(const ChatRequest& request, bool progress) {
+    TRY_OK(check_length(model_, request));
+    GenerateRequest one;
+    one.cache_salt = model_.salt_of(http_request_);
+    const chat::Recalled recalled = model_.turns().recall(request.messages, request.tools, one.cache_salt);
+    TRY(chat::RenderedChat rendered, model_.renderer().render(request, &recalled));
+    const chat::Chosen& chosen = model_.renderer().dialect();
+    TRY(one.constraint, model_.constraints().write(request, rendered.in_reasoning));
+    for (const std::string& relaxed : one.constraint.relaxed)
+      log::warn("schema relaxed", {{"id", format_.id}, {"what", relaxed}});
+    log_prompt(format_.id, rendered);
+    if (memories_.empty()) to_check_ = schemas_to_check(request, one.constraint);
+    constrained_ = !one.constraint.lark.empty();
+
+    one.prompt = std::move(rendered.prompt);
+    one.sampling = request.sampling;
+    one.tokens_max = request.tokens_max;
+    if (one.tokens_max == 0) one.tokens_max = 1;  // a turn has a token; its encoder shows none
+    one.stops = request.stops;
+    one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model_.vocab());
+    one.markers = model_.renderer().markers();
+    one.session = session_key(http_request_, request.session);
+    one.progress = progress;
+    memories_.push_back({model_.turns(), recalled.key, rendered.mark, one.markers});
+    for (std::int32_t i = 0; i < request.choices; ++i) {
+      requests_.push_back(one);
+      if (one.sampling.seed) *requests_.back().sampling.seed += static_cast<std::uint64_t>(i);
+      parsers_.push_back(parser_of(request, chosen, rendered.in_reasoning));
+    }
+    return {};
   }
-  return parsers;
-}
+
+  Status start(const std::shared_ptr<http::Exchange>& exchange, bool streamed) {
+    for (std::size_t i = 0; i < requests_.size(); ++i)
+      requests_[i].id = requests_.size() > 1 ? fmt::format("{}-{}", format_.id, i) : format_.id;
+    TurnOptions options{streamed, format_.wire, requests_.size() / memories_.size(), std::move(format_.headers)};
+    CallRules rules{model_.metrics(), model_.call_checker(), constrained_, std::move(to_check_)};
+    auto writer = std::make_unique<ChatWriter>(format_.id, streamed, std::move(format_.encoder), model_.vocab(),
+                                               std::move(parsers_), std::move(memories_), std::move(rules));
+    return std::make_shared<Turn>(exchange, std::move(writer), std::move(options))
+        ->start(model_.generator(), std::move(requests_));
+  }
+
+ private:
+  std::unique_ptr<chat::Parser> parser_of(const ChatRequest& request, const chat::Chosen& chosen,
+                                          bool in_reasoning) const {
+    chat::ParserOptions options{request.tool_choice.use == ToolUse::none ? std::vector<Tool>() : request.tools,
+                                chosen.reasons, in_reasoning,
+                                [prefix = format_.call_prefix] { return prefix + random_id(); }};
+    return chat::make_parser(*chosen.dialect, std::move(options));
+  }
+
+  ModelService& model_;
+  ChatFormat format_;
+  const http::Request& http_request_;
+  std::vector<GenerateRequest> requests_;
+  std::vector<std::unique_ptr<chat::Parser>> parsers_;
+  std::vector<TurnMemory> memories_;
+  std::map<std::string, std::string> to_check_;
+  bool constrained_ = true;
+};
 
 }  // namespace
 
@@ -67,50 +115,30 @@ Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& reques
 
 Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
-  TRY_OK(check_length(model, request));
-  GenerateRequest one;
-  one.cache_salt = model.salt_of(http_request);
-  const chat::Recalled recalled = model.turns().recall(request.messages, request.tools, one.cache_salt);
-  TRY(chat::RenderedChat rendered, model.renderer().render(request, &recalled));
-  const chat::Chosen& chosen = model.renderer().dialect();
-  TRY(one.constraint, model.constraints().write(request, rendered.in_reasoning));
-  one.id = std::move(format.id);
-  for (const std::string& relaxed : one.constraint.relaxed)
-    log::warn("schema relaxed", {{"id", one.id}, {"what", relaxed}});
-  log_prompt(one.id, rendered);
-
-  one.prompt = std::move(rendered.prompt);
-  one.sampling = request.sampling;
-  one.tokens_max = request.tokens_max;
-  if (one.tokens_max == 0) one.tokens_max = 1;  // a turn has a token; its encoder shows none
-  one.stops = request.stops;
-  one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model.vocab());
-  one.markers = model.renderer().markers();
-  one.session = session_key(http_request, request.session);
-
-  TurnMemory memory{model.turns(), recalled.key, rendered.mark, one.markers};
-  CallRules rules{model.metrics(), model.call_checker(), !one.constraint.lark.empty(),
-                  schemas_to_check(request, one.constraint)};
-  auto writer = std::make_unique<ChatWriter>(one.id, request.stream, std::move(format.encoder), model.vocab(),
-                                             parsers_of(request, chosen, rendered.in_reasoning, format.call_prefix),
-                                             std::move(memory), std::move(rules));
-  TurnOptions options{request.stream, format.wire, static_cast<std::size_t>(request.choices),
-                      std::move(format.headers)};
-  return std::make_shared<Turn>(exchange, std::move(writer), std::move(options))
-      ->start(model.generator(), requests_of(request, one));
+  ChatStart start(model, std::move(format), http_request);
+  TRY_OK(start.add(request, /*progress=*/false));
+  return start.start(exchange, request.stream);
 }
 
 namespace {
 
 Status start_openai_chat(ModelService& model, const http::Request& http_request,
                          const std::shared_ptr<http::Exchange>& exchange) {
-  TRY(const ChatRequest request, api::parse_chat_request(http_request.body));
+  TRY(api::ChatBatch batch, api::parse_chat_batch(http_request.body, model.defaults()));
+  ChatRequest& request = batch.request;
+  const auto choices = request.choices * static_cast<std::int32_t>(1 + batch.others.size());
   ChatFormat format;
   format.id = "chatcmpl-" + random_id();
   api::ResponseHead head{format.id, answer_model(model, request), unix_time_s()};
-  format.encoder = std::make_unique<api::ChatEncoder>(std::move(head), request.choices, request.stream_usage,
-                                                      model.vocab(), api::custom_tools(request.tools));
-  return start_chat(model, request, std::move(format), http_request, exchange);
+  format.encoder = std::make_unique<api::ChatEncoder>(std::move(head), choices, request.stream_usage, model.vocab(),
+                                                      api::custom_tools(request.tools));
+  ChatStart start(model, std::move(format), http_request);
+  TRY_OK(start.add(request, batch.progress));
+  for (std::vector<Message>& messages : batch.others) {
+    request.messages = std::move(messages);
+    TRY_OK(start.add(request, batch.progress));
+  }
+  return start.start(exchange, request.stream);
 }
 
 }  // namespace

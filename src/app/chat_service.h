@@ -35,5 +35,8 @@ std::string answer_model(const ModelService& model, const ChatRequest& request);
 void serve_chat(ModelService& model, const http::Request& request, const std::shared_ptr<http::Exchange>& exchange);
 void serve_completions(ModelService& model, const http::Request& request,
                        const std::shared_ptr<http::Exchange>& exchange);
+// llama-server's own /completion.
+void serve_llama_completion(ModelService& model, const http::Request& request,
+                            const std::shared_ptr<http::Exchange>& exchange);
 
 }  // namespace kvern::app

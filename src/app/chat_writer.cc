@@ -20,18 +20,20 @@ std::map<std::string, std::string> schemas_to_check(const ChatRequest& request, 
 }
 
 ChatWriter::ChatWriter(std::string id, bool streamed, std::unique_ptr<api::AnswerEncoder> encoder, const Vocab& vocab,
-                       std::vector<std::unique_ptr<chat::Parser>> parsers, TurnMemory memory, CallRules rules)
+                       std::vector<std::unique_ptr<chat::Parser>> parsers, std::vector<TurnMemory> memories,
+                       CallRules rules)
     : id_(std::move(id)),
       vocab_(vocab),
       streamed_(streamed),
       encoder_(std::move(encoder)),
       parsers_(std::move(parsers)),
-      memory_(std::move(memory)),
+      memories_(std::move(memories)),
       rules_(std::move(rules)),
       choices_(parsers_.size()),
       lived_(parsers_.size()) {}
 
 void ChatWriter::step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) {
+  if (step.progress) return encoder_->progress(static_cast<std::int32_t>(choice), *step.progress, frames);
   if (step.token >= 0) lived_[choice].tokens.push_back(step.token);
   lived_[choice].text += step.text;
   events_.clear();
@@ -102,23 +104,24 @@ bool ChatWriter::can_be_remembered(std::size_t choice, const Ending& ending) con
   if (ending.reason == FinishReason::cancelled || ending.reason == FinishReason::failed || !ending.stop.empty())
     return false;
   const auto& tokens = lived_[choice].tokens;
-  return std::none_of(tokens.begin(), tokens.end(), [this](TokenId token) {
-    const auto& markers = memory_.markers;
+  return std::none_of(tokens.begin(), tokens.end(), [this, choice](TokenId token) {
+    const auto& markers = memory_of(choice).markers;
     return vocab_.is_control(token) && std::find(markers.begin(), markers.end(), token) == markers.end();
   });
 }
 
 void ChatWriter::remember(std::size_t choice) {
   const api::Choice& said = choices_[choice];
+  TurnMemory& memory = memory_of(choice);
   chat::GeneratedTurn turn;
-  turn.prompt = memory_.prompt;
+  turn.prompt = memory.prompt;
   turn.tokens = std::move(lived_[choice].tokens);
   turn.text = std::move(lived_[choice].text);
   turn.message.role = Role::assistant;
   turn.message.content = said.content;
   turn.message.reasoning = said.reasoning;
   turn.message.tool_calls = said.tool_calls;
-  memory_.turns.remember(memory_.conversation, std::move(turn));
+  memory.turns.remember(memory.conversation, std::move(turn));
 }
 
 }  // namespace kvern::app

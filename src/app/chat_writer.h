@@ -39,9 +39,10 @@ std::map<std::string, std::string> schemas_to_check(const ChatRequest& request, 
 
 class ChatWriter final : public TurnWriter {
  public:
-  // id: of the answer, for the log.
+  // id: of the answer, for the log. A parser a choice, a memory a conversation; choices are numbered
+  // conversation by conversation.
   ChatWriter(std::string id, bool streamed, std::unique_ptr<api::AnswerEncoder> encoder, const Vocab& vocab,
-             std::vector<std::unique_ptr<chat::Parser>> parsers, TurnMemory memory, CallRules rules);
+             std::vector<std::unique_ptr<chat::Parser>> parsers, std::vector<TurnMemory> memories, CallRules rules);
 
   void begin(std::vector<api::Frame>& frames) override { encoder_->start(frames); }
   void step(std::size_t choice, const Step& step, std::vector<api::Frame>& frames) override;
@@ -67,13 +68,17 @@ class ChatWriter final : public TurnWriter {
   void count_calls(std::size_t choice, FinishReason reason);
   bool can_be_remembered(std::size_t choice, const Ending& ending) const;
   void remember(std::size_t choice);
+  TurnMemory& memory_of(std::size_t choice) { return memories_[choice * memories_.size() / choices_.size()]; }
+  const TurnMemory& memory_of(std::size_t choice) const {
+    return memories_[choice * memories_.size() / choices_.size()];
+  }
 
   std::string id_;
   const Vocab& vocab_;
   bool streamed_;
   std::unique_ptr<api::AnswerEncoder> encoder_;
   std::vector<std::unique_ptr<chat::Parser>> parsers_;
-  TurnMemory memory_;
+  std::vector<TurnMemory> memories_;
   CallRules rules_;
   std::vector<api::Choice> choices_;  // as the client got them
   std::vector<Lived> lived_;

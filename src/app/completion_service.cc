@@ -5,10 +5,9 @@
 #include "app/answer.h"
 #include "app/chat_service.h"
 #include "app/ids.h"
-#include "app/raw_prompt.h"
+#include "app/text_requests.h"
 #include "app/turn.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 namespace kvern::app {
 namespace {
@@ -76,36 +75,14 @@ std::string text_of(const CompletionRequest::Prompt& prompt, const Vocab& vocab)
 
 Status start_completions(ModelService& model, const http::Request& http_request,
                          const std::shared_ptr<http::Exchange>& exchange) {
-  TRY(const CompletionRequest request, api::parse_completion_request(http_request.body));
-  ChatRequest format_only;
-  format_only.format = request.format;
-  // A raw prompt has no turns to mark; without tools and reasoning every plain record says the same.
-  const chat::Dialect& plain = *chat::find_dialect("hermes");
-  TRY(ConstraintSpec constraint, chat::write_constraint(plain, /*reasons=*/false, /*in_reasoning=*/false, format_only,
-                                                        model.vocab(), model.compiler(), model.fitter()));
+  TRY(const CompletionRequest request, api::parse_completion_request(http_request.body, model.defaults()));
   const std::string id = "cmpl-" + random_id();
-  for (const std::string& relaxed : constraint.relaxed) log::warn("schema relaxed", {{"id", id}, {"what", relaxed}});
-
-  std::vector<GenerateRequest> requests;
-  std::vector<std::string> echoes;
-  for (std::size_t p = 0; p < request.prompts.size(); ++p) {
-    TRY_OK(model.check_length(request.prompts[p].text.size()));
-    const std::string field = request.prompts[p].tokens.empty() ? "prompt" : "prompt[" + std::to_string(p) + "]";
-    TRY(const std::vector<TokenId> tokens, raw_prompt_tokens(request.prompts[p], model.vocab(), field));
-    for (std::int32_t i = 0; i < request.choices; ++i) {
-      GenerateRequest one;
-      one.id = id + "-" + std::to_string(requests.size());
-      one.prompt.tokens = tokens;
-      one.constraint = constraint;
-      one.sampling = request.sampling;
-      if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);
-      one.tokens_max = request.tokens_max.value_or(16);  // OpenAI's default for this endpoint
-      one.stops = request.stops;
-      one.session = request.session;
-      one.cache_salt = model.salt_of(http_request);
-      requests.push_back(std::move(one));
-      echoes.push_back(request.echo ? text_of(request.prompts[p], model.vocab()) : std::string());
-    }
+  TRY(std::vector<GenerateRequest> requests, text_requests(model, request, id, model.salt_of(http_request)));
+  std::vector<std::string> echoes(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (!requests[i].tokens_max) requests[i].tokens_max = 16;  // OpenAI's default for this endpoint
+    const std::size_t prompt = i / static_cast<std::size_t>(request.choices);
+    if (request.echo) echoes[i] = text_of(request.prompts[prompt], model.vocab());
   }
   api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
   auto writer = std::make_unique<CompletionWriter>(std::move(head), request, model.vocab(), std::move(echoes));

@@ -101,6 +101,7 @@ std::uint64_t memory_budget(const ServeOptions& options) {
 Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks,
                                                            const std::string& address, const std::stop_token& stop) {
   std::unique_ptr<ModelService> service(new ModelService);
+  service->options_ = options;
   service->names_ = model_names(options);
   service->created_s_ = unix_time_s();
   // Saved rows say nothing about the weights they were computed with; the fingerprint does.
@@ -119,6 +120,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   if (!options.chat_template_file.empty()) {
     TRY(renderer.template_source, read_template(options.chat_template_file));
   }
+  service->template_source_ = renderer.template_source;
   if (const auto* fake = dynamic_cast<const engine::FakeEngine*>(service->engine_.get());
       fake && renderer.dialect.empty()) {
     renderer.dialect = fake->dialect();
@@ -226,6 +228,12 @@ std::vector<cache::HeldRecord> ModelService::cache_records() const {
   std::vector<cache::HeldRecord> records;
   on_engine([&] { records = cache_->records(); });
   return records;
+}
+
+std::vector<schedule::RequestReport> ModelService::requests() const {
+  std::vector<schedule::RequestReport> requests;
+  on_engine([&] { requests = scheduler_->requests(); });
+  return requests;
 }
 
 Status ModelService::check_model(std::string_view requested) const {

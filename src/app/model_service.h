@@ -61,6 +61,9 @@ class ModelService {
   schedule::SchedulerStats stats() const { return scheduler_->stats(); }
   const engine::Info& info() const { return engine_->info(); }
   api::ModelCard card() const;
+  const RequestDefaults& defaults() const { return options_.defaults; }
+  const ServeOptions& options() const { return options_; }
+  const std::string& template_source() const { return template_source_; }  // empty: the model has none
   std::uint64_t cache_ram_bytes() const { return cache_ram_bytes_; }
 
   chat::TurnIndex& turns() { return *turns_; }
@@ -82,12 +85,15 @@ class ModelService {
   // Ask the engine thread, between two steps. Thread: any but the engine's.
   cache::CacheReport cache_report() const;
   std::vector<cache::HeldRecord> cache_records() const;
+  std::vector<schedule::RequestReport> requests() const;
 
  private:
   ModelService() = default;
   void make_cache(const ServeOptions& options, bool disk, const std::string& address);
   void on_engine(const std::function<void()>& job) const;
 
+  ServeOptions options_;
+  std::string template_source_;
   std::vector<std::string> names_;  // the first is shown; all are accepted
   std::int64_t created_s_ = 0;
   std::uint64_t cache_ram_bytes_ = 0;

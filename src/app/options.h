@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/chat_request.h"
+
 namespace kvern::app {
 
 struct ServeOptions {
@@ -28,6 +30,8 @@ struct ServeOptions {
   std::string chat_template_file;
   std::string dialect;
   std::vector<std::string> api_keys;
+  RequestDefaults defaults;  // what requests that leave a field out get
+  std::string version;       // of this program, for clients that ask
 };
 
 // Where records lie below the cache folder, which has models in it, too.

@@ -6,13 +6,12 @@
 #include <string_view>
 #include <utility>
 
-#include "api/models.h"
-#include "api/openai_chat.h"
 #include "api/wire_error.h"
 #include "app/answer.h"
 #include "app/cache_admin.h"
 #include "app/chat_service.h"
 #include "app/messages_service.h"
+#include "app/model_routes.h"
 #include "app/responses_service.h"
 #include "base/utf8.h"
 #include "http/auth.h"
@@ -20,67 +19,7 @@
 namespace kvern::app {
 namespace {
 
-using Exchange = std::shared_ptr<http::Exchange>;
 using Serve = void (*)(ModelService&, const http::Request&, const Exchange&);
-
-template <typename T>
-void answer(const Exchange& exchange, const Result<T>& body, api::Wire wire = api::Wire::openai) {
-  if (body) {
-    answer_json(*exchange, *body);
-  } else {
-    answer_error(*exchange, body.error(), wire);
-  }
-}
-
-void serve_health(ModelService& model, const http::Request&, const Exchange& exchange) {
-  const schedule::SchedulerStats stats = model.stats();
-  answer_json(*exchange, api::encode_health({true, model.name(), stats.running, stats.waiting}));
-}
-
-void serve_models(ModelService& model, const http::Request&, const Exchange& exchange) {
-  const api::ModelCard card = model.card();
-  answer_json(*exchange, api::encode_model_list(std::span(&card, 1)));
-}
-
-void serve_model(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  const std::string_view id = std::string_view(request.path).substr(request.path.find("/models/") + 8);
-  const auto body = [&]() -> Result<std::string> {
-    TRY_OK(model.check_model(id));
-    api::ModelCard card = model.card();
-    card.id = std::string(id);
-    return api::encode_model(card);
-  };
-  answer(exchange, body(), wire_of(request));
-}
-
-void serve_tokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  const auto body = [&]() -> Result<std::string> {
-    TRY(const api::TokenizeRequest wanted, api::parse_tokenize_request(request.body));
-    const Vocab& vocab = model.vocab();
-    std::vector<TokenId> tokens;
-    if (wanted.add_special && vocab.required_bos() >= 0) tokens.push_back(vocab.required_bos());
-    vocab.tokenize(wanted.content, wanted.parse_special ? SpecialTokens::as_tokens : SpecialTokens::as_text, tokens);
-    return api::encode_tokens(tokens, wanted.with_pieces, vocab);
-  };
-  answer(exchange, body());
-}
-
-void serve_detokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  const auto body = [&]() -> Result<std::string> {
-    TRY(const std::vector<TokenId> tokens, api::parse_detokenize_request(request.body, model.vocab()));
-    return api::encode_detokenized(tokens, model.vocab());
-  };
-  answer(exchange, body());
-}
-
-void serve_apply_template(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  const auto body = [&]() -> Result<std::string> {
-    TRY(const ChatRequest chat, api::parse_chat_request(request.body));
-    TRY(const std::string text, model.renderer().render_text(chat));
-    return api::encode_prompt(text);
-  };
-  answer(exchange, body());
-}
 
 struct Route {
   std::string_view method;
@@ -108,6 +47,15 @@ constexpr std::array kRoutes = {
     Route{"POST", "/v1/responses/", serve_response_cancel, true, false},
     Route{"GET", "/v1/responses/", serve_stored_response, true, false},
     Route{"DELETE", "/v1/responses/", serve_response_deletion, true, false},
+    Route{"POST", "/completion", serve_llama_completion, true, false},
+    Route{"POST", "/completions", serve_llama_completion, true, false},
+    Route{"POST", "/v1/chat/completions/input_tokens", serve_input_tokens, true, false},
+    Route{"POST", "/chat/completions/input_tokens", serve_input_tokens, true, false},
+    Route{"GET", "/props", serve_props, false, false},
+    Route{"GET", "/slots", serve_slots, true, false},
+    Route{"GET", "/version", serve_version, false, false},
+    Route{"GET", "/api/version", serve_ollama_version, false, false},
+    Route{"GET", "/api/tags", serve_ollama_tags, false, false},
     Route{"POST", "/tokenize", serve_tokenize, true, false},
     Route{"POST", "/detokenize", serve_detokenize, true, false},
     Route{"POST", "/apply-template", serve_apply_template, true, false},
@@ -141,6 +89,11 @@ Found find_route(const http::Request& request) {
 
 void answer_no_route(http::Exchange& exchange, const http::Request& request, const Found& found) {
   if (found.other_method.empty()) {
+    if (const std::string_view why = why_not_offered(request.path); !why.empty()) {
+      const Error error{Code::invalid, std::string(why), ""};
+      // Clients' libraries try again after a 5xx unless they are told.
+      return exchange.respond(501, "application/json", api::openai_error(error).body, {{"x-should-retry", "false"}});
+    }
     const std::string message = fmt::format("there is no {} here; the API is under /v1, e.g. POST /v1/chat/completions",
                                             shortened(request.path));
     return answer_error(exchange, {Code::not_found, message, ""}, wire_of(request));

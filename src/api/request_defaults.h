@@ -1,0 +1,16 @@
+// "temperature=0.7": what requests that leave a field out get. Pure; thread: any.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/result.h"
+#include "core/chat_request.h"
+
+namespace kvern::api {
+
+// Each text is one pair or several with commas between; names are the request's own, with '_' or '-'.
+// Code::invalid for an unknown name and for values a request could not have.
+Result<RequestDefaults> parse_request_defaults(std::span<const std::string> pairs);
+
+}  // namespace kvern::api
