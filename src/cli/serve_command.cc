@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "app/serve.h"
 #include "cli/child_process.h"
 #include "cli/exit_code.h"
+#include "cli/foreign_flags.h"
 #include "cli/model_store.h"
 #include "cli/serve_options.h"
 #include "cli/terminal.h"
@@ -66,16 +68,47 @@ void announce(const Ready& ready, const app::ServeOptions& options) {
                       {"load_s", ready.load_s}});
 }
 
+// One line each: what became of flags that are another server's.
+void tell(std::span<const std::string> notes, log::Format format) {
+  for (const std::string& note : notes) {
+    if (format == log::Format::json) {
+      log::info("flag", {{"note", note}});
+    } else {
+      say(note);
+    }
+  }
+}
+
+// --help-from SERVER or --help-from=SERVER; nullopt without it.
+std::optional<std::string> help_wanted(std::span<const std::string> arguments) {
+  static constexpr std::string_view kName = "--help-from";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == kName) return i + 1 < arguments.size() ? arguments[i + 1] : std::string();
+    if (arguments[i].starts_with("--help-from=")) return arguments[i].substr(kName.size() + 1);
+  }
+  return std::nullopt;
+}
+
 Status serve(std::span<const std::string> arguments) {
-  TRY(const FlagValues flags, parse_flags(serve_flags(), arguments));
+  if (const auto server = help_wanted(arguments)) {
+    TRY(const std::string table, foreign_help(*server));
+    put(table);
+    return {};
+  }
+  TRY(Translated translated, translate(serve_flags(), arguments));
+  TRY(const FlagValues flags, parse_flags(serve_flags(), translated.arguments));
   if (flags.contains("help")) {
     put(help_text(serve_flags()));
     return {};
   }
   const Environment environment = process_environment();
-  TRY(const Settings settings, gather_settings(serve_flags(), flags, environment));
+  TRY(Settings settings, gather_settings(serve_flags(), flags, environment));
+  for (auto& [name, setting] : translated.settings) {
+    if (!settings.find(name)) settings.set(name, std::move(setting));
+  }
   TRY(ServeSettings chosen, serve_settings(settings));
   log::configure(chosen.log_level, chosen.log_format);
+  tell(translated.notes, chosen.log_format);
   app::ServeOptions& options = chosen.options;
   TRY(const std::filesystem::path folder, cache_folder(options.cache_dir, environment));
   options.cache_dir = folder.string();

@@ -7,7 +7,9 @@
 #include <limits>
 #include <optional>
 
+#include "api/request_defaults.h"
 #include "base/limits.h"
+#include "cli/version.h"
 #include "cli/words.h"
 
 namespace kvern::cli {
@@ -20,6 +22,8 @@ constexpr std::array kFlags = {
     Flag{"kv-type", 0, "TYPE", "MODEL", "f16, bf16, f32, q8_0, q5_1, q5_0, q4_1 or q4_0; default: f16"},
     Flag{"chat-template", 0, "FILE", "MODEL", "a Jinja file instead of the model's own template"},
     Flag{"dialect", 0, "NAME", "MODEL", "how the model writes tool calls; default: read from its template"},
+    Flag{"default", 0, "FIELD=VALUE", "MODEL", "what requests without the field get, such as top_k=20; repeatable",
+         true},
     Flag{"host", 0, "ADDRESS", "SERVER", "default: 127.0.0.1; another needs --api-key or --no-auth"},
     Flag{"port", 'p', "N", "SERVER", "default: 8080; 0 takes any free one"},
     Flag{"unix-socket", 0, "PATH", "SERVER", "listen here instead of on a port"},
@@ -42,6 +46,7 @@ constexpr std::string_view kExamples =
     "  kvern serve                                        try it with a small model\n"
     "  kvern serve -m qwen3-coder.gguf -c 64k             your model, room for an agent\n"
     "  KVERN_API_KEY=secret kvern serve --host 0.0.0.0    for other machines\n"
+    "  kvern serve --help-from llama-server               what its flags are here; also mlx-textgen, mlx-lm\n"
     "\nEvery flag is also a variable (KVERN_CACHE_RAM) and a key of the config file (cache-ram).\n"
     "A flag wins over a variable, a variable over the file.";
 
@@ -141,6 +146,12 @@ Result<ServeSettings> serve_settings(const Settings& settings) {
   TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));
   TRY(options.no_cache, settings.on("no-cache"));
   TRY(options.keep_transport_headers, settings.on("keep-transport-headers"));
+  if (const Setting* defaults = settings.find("default")) {
+    auto read = api::parse_request_defaults(defaults->values);
+    if (!read) return fail(Code::invalid, read.error().message, defaults->origin);
+    options.defaults = std::move(*read);
+  }
+  options.version = version();
   if (const Setting* warm = settings.find("warm")) options.warm_files = warm->values;
   TRY_OK(read_log(settings, out));
   TRY_OK(check_reach(settings, options));
