@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/anthropic_messages.h"
+#include "api/llama_completion.h"
 #include "api/models.h"
 #include "api/openai_chat.h"
 #include "api/openai_completions.h"
@@ -65,6 +66,22 @@ void responses(std::string_view body) {
   CHECK(parse_json("{" + request->echo + "}").has_value(), request->echo);
 }
 
+void batch(std::string_view body) {
+  const Result<ChatBatch> batch = parse_chat_batch(body);
+  if (!batch) return check_refusal(batch.error());
+  CHECK(!batch->request.messages.empty());
+  for (const std::vector<Message>& messages : batch->others) CHECK(!messages.empty());
+  const auto conversations = static_cast<std::int32_t>(1 + batch->others.size());
+  CHECK(conversations * batch->request.choices <= static_cast<std::int32_t>(limits::kChoicesOfRequest));
+}
+
+void llama_completion(std::string_view body) {
+  const Result<LlamaCompletion> wanted = parse_llama_completion(body);
+  if (!wanted) return check_refusal(wanted.error());
+  check_sampling(wanted->request.sampling);
+  CHECK(!wanted->request.prompts.empty());
+}
+
 void completion(std::string_view body) {
   const Result<CompletionRequest> request = parse_completion_request(body);
   if (!request) return check_refusal(request.error());
@@ -91,7 +108,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   kvern::api::chat(kvern::api::parse_chat_request(body));
   kvern::api::chat(kvern::api::parse_messages_request(body));
   kvern::api::responses(body);
+  kvern::api::batch(body);
   kvern::api::completion(body);
+  kvern::api::llama_completion(body);
   kvern::api::tokens(body);
   return 0;
 }

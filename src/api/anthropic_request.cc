@@ -50,7 +50,7 @@ Result<ChatRequest> parse_messages_request(std::string_view body, const RequestD
   TRY(request.messages, read_anthropic_messages(fields, tools));
   request.tools = tools.callable();
   TRY_OK(read_anthropic_tool_choice(fields, tools, request));
-  TRY(ReasoningFields reasoning, read_reasoning_fields(fields, Unsaid::asked_not));
+  TRY(ReasoningFields reasoning, read_reasoning_fields(fields, defaults.template_kwargs, Unsaid::asked_not));
   request.reasoning = std::move(reasoning.reasoning);
   request.template_kwargs = std::move(reasoning.template_kwargs);
   return request;

@@ -13,6 +13,7 @@
 #include "api/fields.h"
 #include "api/format_fields.h"
 #include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::api {
 

@@ -16,6 +16,7 @@
 #include "core/chat_request.h"
 #include "core/event.h"
 #include "core/generator.h"
+#include "core/request_defaults.h"
 #include "core/vocab.h"
 
 namespace kvern::api {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "api/models.h"
-#include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::api {
 

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "core/chat_request.h"
 #include "core/event.h"
+#include "core/request_defaults.h"
 #include "core/usage.h"
 #include "core/vocab.h"
 

@@ -41,7 +41,7 @@ Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults&
   TRY(request.tools, read_tools(fields));
   TRY(request.tool_choice, read_tool_choice(fields, request.tools));
   TRY_OK(fields.flag("parallel_tool_calls", request.parallel_tool_calls));
-  TRY(ReasoningFields reasoning, read_reasoning_fields(fields));
+  TRY(ReasoningFields reasoning, read_reasoning_fields(fields, defaults.template_kwargs));
   request.reasoning = std::move(reasoning.reasoning);
   request.template_kwargs = std::move(reasoning.template_kwargs);
   bool progress = false;

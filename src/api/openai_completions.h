@@ -12,6 +12,7 @@
 #include "api/openai_chat.h"
 #include "base/result.h"
 #include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::api {
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/limits.h"
 
 namespace kvern::api {
@@ -98,9 +101,24 @@ void read_kwargs(const Json& kwargs, Wishes& out) {
   }
 }
 
+constexpr std::array<std::string_view, 4> kWishes = {"enable_thinking", "thinking", "thinking_budget",
+                                                     "reasoning_effort"};
+
+// What the server's own settings say where the request said nothing.
+void add_defaults(const std::string& text, Json& kwargs, Wishes& wishes) {
+  const Result<Json> defaults = parse_json(text);
+  if (!defaults || !defaults->is_object()) return;
+  const bool silent = !wishes.on && !wishes.tokens_max && wishes.effort.empty();
+  for (const auto& [name, value] : defaults->items()) {
+    const bool is_wish = std::find(kWishes.begin(), kWishes.end(), name) != kWishes.end();
+    if (!is_wish || silent) kwargs.emplace(name, Json(value));
+  }
+  if (silent) read_kwargs(*defaults, wishes);
+}
+
 }  // namespace
 
-Result<ReasoningFields> read_reasoning_fields(const Fields& body, Unsaid unsaid) {
+Result<ReasoningFields> read_reasoning_fields(const Fields& body, const std::string& defaults, Unsaid unsaid) {
   TRY(const std::optional<Fields> given, body.object("chat_template_kwargs"));
   Json kwargs = given ? given->json() : Json::object();
   Wishes wishes;
@@ -113,6 +131,7 @@ Result<ReasoningFields> read_reasoning_fields(const Fields& body, Unsaid unsaid)
   for (const char* name : {"max_reasoning_tokens", "thinking_budget", "thinking_budget_tokens", "reasoning_budget"})
     TRY_OK(read_budget(body, name, wishes));
   read_kwargs(kwargs, wishes);
+  if (!defaults.empty()) add_defaults(defaults, kwargs, wishes);
 
   ReasoningFields out;
   out.reasoning.effort = wishes.effort;

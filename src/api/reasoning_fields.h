@@ -27,6 +27,8 @@ enum class Unsaid {
   asked_not,   // the template hears that it shall not, but a model that reasons all the same may
 };
 
-Result<ReasoningFields> read_reasoning_fields(const Fields& body, Unsaid unsaid = Unsaid::as_trained);
+// defaults: RequestDefaults::template_kwargs.
+Result<ReasoningFields> read_reasoning_fields(const Fields& body, const std::string& defaults = {},
+                                              Unsaid unsaid = Unsaid::as_trained);
 
 }  // namespace kvern::api

@@ -203,7 +203,7 @@ Result<ResponsesRequest> parse_responses_request(std::string_view body, const St
   TRY(chat.format, read_format(fields));
   TRY_OK(read_text_format(fields, chat.format));
   TRY_OK(fields.flag("parallel_tool_calls", chat.parallel_tool_calls));
-  TRY(ReasoningFields reasoning, read_reasoning_fields(fields));
+  TRY(ReasoningFields reasoning, read_reasoning_fields(fields, defaults.template_kwargs));
   chat.reasoning = std::move(reasoning.reasoning);
   chat.template_kwargs = std::move(reasoning.template_kwargs);
 

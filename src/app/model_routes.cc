@@ -66,7 +66,7 @@ void serve_detokenize(ModelService& model, const http::Request& request, const E
 
 void serve_apply_template(ModelService& model, const http::Request& request, const Exchange& exchange) {
   const auto body = [&]() -> Result<std::string> {
-    TRY(const ChatRequest chat, api::parse_chat_request(request.body));
+    TRY(const ChatRequest chat, api::parse_chat_request(request.body, model.defaults()));
     TRY(const std::string text, model.renderer().render_text(chat));
     return api::encode_prompt(text);
   };
@@ -75,7 +75,7 @@ void serve_apply_template(ModelService& model, const http::Request& request, con
 
 void serve_input_tokens(ModelService& model, const http::Request& request, const Exchange& exchange) {
   const auto body = [&]() -> Result<std::string> {
-    TRY(const ChatRequest chat, api::parse_chat_request(request.body));
+    TRY(const ChatRequest chat, api::parse_chat_request(request.body, model.defaults()));
     TRY(const chat::RenderedChat rendered, model.renderer().render(chat));
     return api::encode_input_tokens(rendered.prompt.tokens.size());
   };

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::app {
 

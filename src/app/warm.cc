@@ -46,23 +46,23 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
-Result<Body> parse(const std::string& text) {
+Result<Body> parse(const std::string& text, const RequestDefaults& defaults) {
   Body body;
   TRY(const Json document, parse_json(text));
   if (!document.is_object() || (!document.contains("messages") && !document.contains("prompt")))
     return fail(Code::invalid, "is no request: expected a JSON object with \"messages\" or \"prompt\"");
   if (document.contains("messages")) {
-    TRY(body.chat, api::parse_chat_request(text));
+    TRY(body.chat, api::parse_chat_request(text, defaults));
   } else {
-    TRY(body.completion, api::parse_completion_request(text));
+    TRY(body.completion, api::parse_completion_request(text, defaults));
   }
   return body;
 }
 
-Result<Body> load(const std::string& path) {
+Result<Body> load(const std::string& path, const RequestDefaults& defaults) {
   auto text = read_file(path);
   if (!text) return about(path, text.error());
-  auto body = parse(*text);
+  auto body = parse(*text, defaults);
   if (!body) return about(path, body.error());
   return body;
 }
@@ -102,7 +102,7 @@ Result<Usage> compute(const ModelService& model, Prompt prompt, std::string salt
 }
 
 Result<Usage> warm_one(const ModelService& model, const std::string& file) {
-  TRY(const Body body, load(file));
+  TRY(const Body body, load(file, model.defaults()));
   auto prompts = prompts_of(model, body);
   if (!prompts) return about(file, prompts.error());
   Usage sum;
@@ -120,7 +120,7 @@ Result<Usage> warm_one(const ModelService& model, const std::string& file) {
 }  // namespace
 
 Status check_warm_files(const std::vector<std::string>& files) {
-  for (const std::string& file : files) TRY_OK(load(file));
+  for (const std::string& file : files) TRY_OK(load(file, {}));
   return {};
 }
 

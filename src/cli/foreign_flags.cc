@@ -46,11 +46,18 @@ bool is_number(std::string_view word) {
   return !word.empty() && word.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
+// With '=', so that a value that begins with '-' stays one; but CLI11 takes "--name=" for a flag whose value is
+// still to come.
+std::vector<std::string> spelled(std::string_view name, const std::string& value) {
+  if (value.empty()) return {fmt::format("--{}", name), value};
+  return {fmt::format("--{}={}", name, value)};
+}
+
 // A value of a flag that both sides have, as other servers write it. Says what it made of it in `note`.
 Result<std::vector<std::string>> own_arguments(const Flag& flag, const std::string& value, std::string& note) {
   const auto instead = [&](std::string_view name, std::string word) {
     note = fmt::format("--{} {}: taken as --{} {}", flag.name, value, name, word);
-    return std::vector<std::string>{fmt::format("--{}={}", name, word)};
+    return spelled(name, word);
   };
   // No cache is smaller than a mebibyte: a bare number is llama-server's count of them.
   if (flag.name == "cache-ram" && is_number(value) && value != "0" && value.size() <= 6)
@@ -73,7 +80,7 @@ Result<std::vector<std::string>> own_arguments(const Flag& flag, const std::stri
   if (flag.name == "chat-template" && value.find('{') != std::string::npos)
     return fail(Code::invalid, "expected the name of a Jinja file, found a template's text; write it to a file",
                 "--chat-template");
-  return std::vector<std::string>{fmt::format("--{}={}", flag.name, value)};
+  return spelled(flag.name, value);
 }
 
 class Translation {
@@ -99,8 +106,15 @@ class Translation {
     return {};
   }
 
+  // The next word is no flag anybody knows: "-1" is a value.
+  bool has_value() const {
+    if (next_ == words_.size()) return false;
+    const std::string name = words_[next_].substr(0, words_[next_].find('='));
+    return !name.starts_with('-') || (!find_own(command_, name) && !find_foreign(name));
+  }
+
   Status take_own(const Flag& flag, const std::string& word, std::optional<std::string> value) {
-    if (flag.value.empty() || (!value && next_ == words_.size())) {
+    if (flag.value.empty() || (!value && !has_value())) {
       out_.arguments.push_back(word);  // a switch, or a complaint for parse_flags()
       return {};
     }
@@ -114,7 +128,7 @@ class Translation {
 
   Status take_foreign(const ForeignFlag& flag, const std::string& name, std::optional<std::string> value) {
     if (!flag.value.empty() && !value) {
-      if (next_ == words_.size()) return fail(Code::invalid, "needs a value", name);
+      if (!has_value()) return fail(Code::invalid, "needs a value", name);
       value = words_[next_++];
     }
     if (flag.value.empty() && value) return fail(Code::invalid, "takes no value", name);
@@ -147,7 +161,9 @@ class Translation {
     std::string shown;
     for (const std::string& word : values) {
       const std::string value = flag.field.empty() ? word : fmt::format("{}={}", flag.field, word);
-      out_.arguments.push_back(is_switch ? fmt::format("--{}", flag.own) : fmt::format("--{}={}", flag.own, value));
+      const std::vector<std::string> words =
+          is_switch ? std::vector<std::string>{fmt::format("--{}", flag.own)} : spelled(flag.own, value);
+      out_.arguments.insert(out_.arguments.end(), words.begin(), words.end());
       shown = is_switch || flag.own == "api-key" ? "" : " " + value;
     }
     if (!own->repeatable && !is_switch) TRY_OK(check_agreement(flag.own, name, values.back()));

@@ -114,6 +114,15 @@ TEST(ForeignFlags, ALineForLlamaServerStartsKvern) {
   EXPECT_EQ(settings->log_level, log::Level::debug);
 }
 
+TEST(ForeignFlags, WordsAboutReasoningBecomeDefaults) {
+  const auto settings = serve({"--reasoning-budget", "512", "--reasoning-effort", "low", "--reasoning", "on",
+                               "--chat-template-kwargs", R"({"a":1,"b":2})"});
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->options.defaults.template_kwargs,
+            R"({"thinking_budget":512,"reasoning_effort":"low","enable_thinking":true,"a":1,"b":2})");
+  EXPECT_EQ(serve({"--reasoning-budget", "-1", "--reasoning", "auto"})->options.defaults.template_kwargs, "");
+}
+
 TEST(ForeignFlags, LinesForTheMlxServersStartKvern) {
   const auto textgen = serve({"--model-path", "q.gguf", "--model-name", "qwen", "--max-capacity", "50", "--min-tokens",
                               "20", "--max-reprocess-tokens", "250", "--replace-threshold", "0.95", "-p", "5001",
@@ -129,6 +138,10 @@ TEST(ForeignFlags, LinesForTheMlxServersStartKvern) {
   EXPECT_EQ(lm->options.parallel, 8);
   EXPECT_EQ(lm->options.defaults.sampling.temperature, 0);
   EXPECT_EQ(lm->log_level, log::Level::warn);
+}
+
+TEST(ForeignFlags, AModelOfHuggingFacesIsLookedForByItsName) {
+  EXPECT_EQ(serve({"-hf", "org/model:Q8_0"})->options.model, "org/model:Q8_0");
 }
 
 TEST(ForeignFlags, EachIsToldInOneLine) {
@@ -150,21 +163,27 @@ TEST(ForeignFlags, BareNumbersOfMemoryAreMebibytes) {
 
 TEST(ForeignFlags, WhatCannotBeHonouredSaysWhatToDo) {
   EXPECT_THAT(error_of({"--lora", "a.gguf"}), AllOf(StartsWith("--lora: "), HasSubstr("merge")));
-  EXPECT_THAT(error_of({"-hf", "org/model"}), AllOf(StartsWith("-hf: "), HasSubstr("-m")));
+  EXPECT_THAT(error_of({"-mu", "https://x/m.gguf"}), AllOf(StartsWith("-mu: "), HasSubstr("-m")));
   EXPECT_THAT(error_of({"--adapter-path", "x"}), HasSubstr("fuse"));
   EXPECT_THAT(error_of({"--embeddings"}), HasSubstr("another server"));
   EXPECT_THAT(error_of({"--reasoning-format", "none"}), HasSubstr("reasoning_content"));
   EXPECT_THAT(error_of({"-ctk", "q8_0", "-ctv", "f16"}), AllOf(StartsWith("-ctv: "), HasSubstr("-ctk q8_0")));
   EXPECT_THAT(error_of({"--temp", "hot"}), AllOf(StartsWith("--default: temperature"), HasSubstr("a number")));
   EXPECT_THAT(error_of({"--chat-template", "{{ x }}"}), HasSubstr("file"));
+  EXPECT_THAT(error_of({"--chat-template-kwargs", "{"}), HasSubstr("a JSON object"));
+  EXPECT_THAT(error_of({"--reasoning", "maybe"}), HasSubstr("on, off or auto"));
 }
 
 TEST(ForeignFlags, ValuesAreWantedWhereTheServerWantsThem) {
-  EXPECT_THAT(error_of({"--cache-reuse"}), "--cache-reuse: needs a value");
-  EXPECT_THAT(error_of({"--jinja=yes"}), "--jinja: takes no value");
+  EXPECT_EQ(error_of({"--cache-reuse"}), "--cache-reuse: needs a value");
+  EXPECT_EQ(error_of({"--jinja=yes"}), "--jinja: takes no value");
   EXPECT_THAT(error_of({"--ctx-siez", "5"}), HasSubstr("no flag --ctx-siez"));
-  // A value that looks like a flag is a value.
-  EXPECT_THAT(translated({"--model-name", "--jinja"}).arguments, ElementsAre("--name=--jinja"));
+  EXPECT_THAT(error_of({"--api-key", "", "stray"}), HasSubstr("'stray' is not expected"));
+  EXPECT_THAT(error_of({"--api-key", ""}), HasSubstr("a key cannot be empty"));
+  EXPECT_EQ(error_of({"--model-name", "", "-p", "1"}), "no error");
+  EXPECT_EQ(error_of({"--model-name", "--jinja"}), "--model-name: needs a value");
+  EXPECT_THAT(error_of({"--name", "--jinja"}), HasSubstr("--name"));
+  EXPECT_THAT(translated({"--model-name=--jinja"}).arguments, ElementsAre("--name=--jinja"));
 }
 
 TEST(ForeignFlags, KeysComeFromAFileAndAreNotTold) {

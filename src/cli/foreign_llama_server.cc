@@ -48,14 +48,10 @@ Values only_split_reasoning(const std::string& value) {
       fmt::format("'{}' is not offered: reasoning always comes as reasoning_content; leave the flag out", value));
 }
 
-Values only_no_budget(const std::string& value) {
-  if (value == "-1") return std::vector<std::string>{};
-  return fail(Code::invalid, "a limit for all requests is not offered; send reasoning_budget in the request");
-}
-
-Values only_auto(const std::string& value) {
+Values thinking_of_word(const std::string& value) {
   if (value == "auto") return std::vector<std::string>{};
-  return fail(Code::invalid, "send enable_thinking in the request instead");
+  if (value == "on" || value == "off") return std::vector<std::string>{value == "on" ? "true" : "false"};
+  return fail(Code::invalid, fmt::format("expected on, off or auto, found '{}'", value));
 }
 
 Values only_flash(const std::string& value) {
@@ -93,7 +89,8 @@ constexpr std::string_view kOneFormat = "for all requests it is not offered; sen
 constexpr std::array kFlags = {
     ForeignFlag{"-m, --model", "FNAME", Effect::same, "", ""},
     ForeignFlag{"-mu, --model-url", "URL", Effect::refused, "", kFetch},
-    ForeignFlag{"-hf, -hfr, --hf-repo", "USER/MODEL[:QUANT]", Effect::refused, "", kFetch},
+    ForeignFlag{"-hf, -hfr, --hf-repo", "USER/MODEL[:QUANT]", Effect::maps, "model",
+                "found where it was downloaded before, never fetched"},
     ForeignFlag{"-hff, --hf-file", "FILE", Effect::refused, "", kFetch},
     ForeignFlag{"-hft, --hf-token", "TOKEN", Effect::refused, "", kFetch},
     ForeignFlag{"-dr, --docker-repo", "REPO", Effect::refused, "", kFetch},
@@ -201,15 +198,12 @@ constexpr std::array kFlags = {
                 "chat prompts come from the model's Jinja template; leave it out"},
     ForeignFlag{"--chat-template", "FILE", Effect::same, "", "but the name of a Jinja file, not of a built-in one"},
     ForeignFlag{"--chat-template-file", "FILE", Effect::maps, "chat-template", ""},
-    ForeignFlag{"--chat-template-kwargs", "JSON", Effect::refused, "",
-                "for all requests it is not offered; send chat_template_kwargs"},
+    ForeignFlag{"--chat-template-kwargs", "JSON", Effect::maps, "default", "", nullptr, "chat_template_kwargs"},
     ForeignFlag{"--reasoning-format", "FORMAT", Effect::nothing, "",
                 "not needed, reasoning always comes as reasoning_content", only_split_reasoning},
-    ForeignFlag{"-rea, --reasoning", "on|off|auto", Effect::nothing, "", "not needed; the template decides", only_auto},
-    ForeignFlag{"--reasoning-effort", "LEVEL", Effect::refused, "",
-                "for all requests it is not offered; send reasoning_effort"},
-    ForeignFlag{"--reasoning-budget", "N", Effect::nothing, "", "not needed, no limit unless a request sets one",
-                only_no_budget},
+    ForeignFlag{"-rea, --reasoning", "on|off|auto", Effect::maps, "default", "", thinking_of_word, "enable_thinking"},
+    ForeignFlag{"--reasoning-effort", "LEVEL", Effect::maps, "default", "", nullptr, "reasoning_effort"},
+    ForeignFlag{"--reasoning-budget", "N", Effect::maps, "default", "", or_default, "reasoning_budget"},
     ForeignFlag{"--reasoning-budget-message", "TEXT", Effect::refused, "",
                 "a block that is cut short is closed without a text; leave it out"},
     ForeignFlag{"--reasoning-preserve, --no-reasoning-preserve", "", Effect::nothing, "",

@@ -30,11 +30,6 @@ Values kv_type_of_bits(const std::string& value) {
   return fail(Code::invalid, fmt::format("a KV cache of {} bits is not offered; choose with --kv-type", value));
 }
 
-Values only_empty_object(const std::string& value) {
-  if (value == "{}") return std::vector<std::string>{};
-  return fail(Code::invalid, "for all requests it is not offered; send chat_template_kwargs");
-}
-
 constexpr std::string_view kBudget = "not needed; the cache has a budget of bytes: --cache-ram and --cache-disk";
 constexpr std::string_view kRecompute =
     "not needed; a prompt is reused to its last common token and only the rest computed";
@@ -83,8 +78,7 @@ constexpr std::array kMlxLm = {
     ForeignFlag{"--chat-template", "FILE", Effect::same, "", "but the name of a file, not the template's text"},
     ForeignFlag{"--use-default-chat-template", "", Effect::nothing, "",
                 "not needed; a model without a template is given ChatML"},
-    ForeignFlag{"--chat-template-args", "JSON", Effect::nothing, "", "send chat_template_kwargs in the request",
-                only_empty_object},
+    ForeignFlag{"--chat-template-args", "JSON", Effect::maps, "default", "", nullptr, "chat_template_kwargs"},
     ForeignFlag{"--temp", "N", Effect::maps, "default", "", nullptr, "temperature"},
     ForeignFlag{"--top-p", "N", Effect::maps, "default", "", nullptr, "top_p"},
     ForeignFlag{"--top-k", "N", Effect::maps, "default", "", nullptr, "top_k"},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/gguf_file.h"
+#include "cli/local_models.h"
 
 namespace kvern::cli {
 namespace {
@@ -52,8 +53,9 @@ Result<std::string> locate_named(const std::string& given) {
   std::error_code ignored;
   if (fs::is_directory(given, ignored)) return only_model_in(given);
   if (fs::exists(given, ignored)) return given;
-  return about_model(Code::not_found, fmt::format("there is no file {}; kvern opens GGUF files on this machine, and "
-                                                  "without --model it fetches a small one to try",
+  if (const auto found = find_local_model(given, model_stores(process_environment()))) return found->string();
+  return about_model(Code::not_found, fmt::format("there is no file {}, and no model of that name that another program "
+                                                  "has downloaded; without --model kvern fetches a small one to try",
                                                   given));
 }
 

@@ -14,7 +14,8 @@ namespace kvern::cli {
 // ~/.cache/kvern. Code::invalid when none of them is there.
 Result<std::filesystem::path> cache_folder(const std::string& given, const Environment& environment);
 
-// A GGUF file, a folder with one model in it, "fake:SCRIPT.json", or "" for the default model.
+// A GGUF file, a folder with one model in it, a name as in local_models.h, "fake:SCRIPT.json", or "" for the
+// default model.
 // Returns what the engine opens, looked at enough to know that it is one. Errors carry --model.
 Result<std::string> resolve_model(const std::string& given, const std::filesystem::path& cache_folder,
                                   const Runner& run);

@@ -16,7 +16,8 @@ namespace kvern::cli {
 namespace {
 
 constexpr std::array kFlags = {
-    Flag{"model", 'm', "PATH", "MODEL", "a GGUF file or a folder with one; default: a small model, fetched once"},
+    Flag{"model", 'm', "PATH", "MODEL",
+         "a GGUF file, its folder, or a downloaded org/repo:QUANT; default: a small one, fetched once"},
     Flag{"name", 0, "NAME", "MODEL", "its id in /v1/models; default: the file's name"},
     Flag{"context", 'c', "TOKENS", "MODEL", "tokens one conversation may hold, such as 64k; default: the model's own"},
     Flag{"kv-type", 0, "TYPE", "MODEL", "f16, bf16, f32, q8_0, q5_1, q5_0, q4_1 or q4_0; default: f16"},

@@ -32,12 +32,6 @@ struct Reasoning {
   std::string effort;  // as sent ("low", "high", ...), for templates that know it; may be empty
 };
 
-// What a request that leaves these out gets: the server's own settings.
-struct RequestDefaults {
-  SamplingParams sampling;
-  std::optional<std::int32_t> tokens_max;
-};
-
 struct ChatRequest {
   std::string model;  // as sent; echoed
   std::vector<Message> messages;

@@ -1,11 +1,12 @@
 """Coming from another server: its command line, its routes, its request fields and its answers' shapes."""
 
 import json
+import re
 
 import openai
 import pytest
 
-from server import Server, run_kvern
+from server import ROOT, Server, run_kvern
 
 LLAMA = ("-c", "8192", "-np", "2", "-t", "2", "-tb", "2", "-ngl", "99", "-fa", "on", "-b", "2048", "-ub", "512", "--cache-ram", "64",
          "--cache-reuse", "256", "--slot-save-path", "/tmp", "--slots", "--props", "--metrics", "--jinja", "--reasoning-format",
@@ -72,7 +73,7 @@ def test_what_became_of_the_flags_is_told_in_plain_lines(kvern):
 
 @pytest.mark.parametrize("flags, words", [
     (("--lora", "a.gguf"), "merge it into the model"),
-    (("-hf", "org/model:Q4_K_M"), "give it with -m"),
+    (("-mu", "https://x/m.gguf"), "give it with -m"),
     (("--mmproj", "v.gguf"), "pictures"),
     (("--embeddings",), "another server"),
     (("--ssl-key-file", "k.pem"), "--unix-socket"),
@@ -114,6 +115,17 @@ def test_mlx_textgens_config_file_is_read(fake, tmp_path):
     config.write_text("model_configs:\n- model_name: a\n- model_name: b\n")
     run = run_kvern("serve", "-cf", config)
     assert run.returncode == 2 and f"{config}:3" in run.stderr and "one server serves one" in run.stderr
+
+
+def test_a_model_another_program_downloaded_is_found_by_its_name(kvern, tmp_path):
+    snapshot = tmp_path / "hub/models--org--m/snapshots/abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "m-Q4_K_M.gguf").write_text("junk")
+    for flags in (("-hf", "org/m"), ("-m", "hf.co/org/m:Q4_K_M")):
+        run = run_kvern("serve", *flags, HF_HOME=str(tmp_path))
+        assert run.returncode == 2 and str(snapshot / "m-Q4_K_M.gguf") in run.stderr and "GGUF" in run.stderr
+    run = run_kvern("serve", "-hf", "org/m:Q8_0", HF_HOME=str(tmp_path))
+    assert run.returncode == 3 and "org/m:Q8_0" in run.stderr
 
 
 # Metadata.
@@ -294,3 +306,38 @@ def test_defaults_of_the_command_line_are_those_of_requests_that_say_nothing(ser
     assert server.post("/v1/completions", {"prompt": "x"}).json()["usage"]["completion_tokens"] == 4
     run = run_kvern("serve", "--default", "tempreature=1")
     assert run.returncode == 2 and "tempreature" in run.stderr and "--default" in run.stderr
+
+
+def test_words_about_reasoning_on_the_command_line_reach_the_template(kvern, fake, tmp_path):
+    template = tmp_path / "t.jinja"
+    template.write_text("{{ enable_thinking }}|{{ reasoning_effort }}|{{ x }}|{{ messages[-1]['content'] }}|")
+    with Server("--reasoning", "off", "--reasoning-effort", "low", "--chat-template-kwargs", '{"x": 7}', "--chat-template-file", template,
+                model=fake("yes")) as server:
+        def prompt(**fields):
+            return server.post("/apply-template", {"messages": conversation("hi")} | fields).json()["prompt"]
+
+        assert prompt() == "False|low|7|hi|"
+        assert prompt(enable_thinking=True) == "True||7|hi|"
+        assert prompt(chat_template_kwargs={"x": 8}) == "False|low|8|hi|"
+        count = server.post("/v1/chat/completions/input_tokens", {"messages": conversation("hi")}).json()["input_tokens"]
+        assert count == len("False|low|7|hi|")
+
+
+def test_the_tables_in_the_docs_name_flags_that_are_known(kvern):
+    docs = (ROOT / "docs/migrate.md").read_text()
+    for heading, server in (("## llama-server", "llama-server"), ("## MLX-Textgen", "mlx-textgen"), ("## mlx_lm.server", "mlx-lm")):
+        known = run_kvern("serve", "--help-from", server).stdout.replace(",", " ").split()
+        rows = [line for line in docs.split(heading + "\n")[1].split("\n## ")[0].splitlines() if line.startswith("| `-")]
+        flags = [word.split()[0] for row in rows for word in re.findall(r"`(-[^`]*)`", row.split("|")[1])]
+        assert len(flags) > 10
+        assert [flag for flag in flags if flag not in known] == []
+
+
+def test_a_body_of_any_shape_is_an_answer_or_a_400(server):
+    bodies = [{"prompt": shape} for shape in (None, "", [], [[]], {}, 7, True, ["a", 1], [1, "a"], [-1], [10**12], [None], "x" * 70_000)]
+    bodies += [{"prompt": "x", name: value} for name, value in (("n_predict", 0), ("n_predict", "5"), ("n_probs", 21), ("stream", "yes"),
+                                                               ("stop", [""]), ("json_schema", 5), ("return_tokens", 1))]
+    for body in bodies:
+        answer = server.post("/completion", body)
+        assert answer.status_code == 400 and answer.json()["error"]["message"], body
+    assert server.health()["status"] == "ok"
