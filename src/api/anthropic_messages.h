@@ -12,6 +12,7 @@
 #include "api/answer_encoder.h"
 #include "base/result.h"
 #include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::api {
 

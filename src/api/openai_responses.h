@@ -16,6 +16,7 @@
 #include "api/responses_tools.h"
 #include "base/result.h"
 #include "core/chat_request.h"
+#include "core/request_defaults.h"
 
 namespace kvern::api {
 
