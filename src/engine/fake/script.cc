@@ -117,23 +117,26 @@ Expansion expand(std::string_view say, const std::vector<std::string>& groups) {
   return out;
 }
 
+Result<std::optional<Pattern>> read_pattern(const Json& object, const char* key, const std::string& prefix) {
+  if (!object.contains(key)) return std::nullopt;
+  std::string source;
+  TRY_OK(read_string(object, key, prefix, source));
+  auto pattern = Pattern::compile(source);
+  if (!pattern) return wrong(prefix + key, fmt::format("is not usable: {}", pattern.error().message));
+  return std::move(*pattern);
+}
+
 Result<Rule> read_rule(const Json& json, const std::string& field) {
   if (!json.is_object()) return wrong(field, "must be an object");
   const std::string prefix = field + ".";
-  TRY_OK(known_keys(json, prefix, {"when", "say", "times"}));
+  TRY_OK(known_keys(json, prefix, {"when", "anywhere", "say", "times"}));
   if (!json.contains("say")) return wrong(prefix + "say", "is missing");
   Rule rule;
   TRY_OK(read_string(json, "say", prefix, rule.say));
   TRY_OK(read_integer(json, "times", prefix, kPositionsMax, rule.times));
-  int groups = -1;
-  if (json.contains("when")) {
-    std::string source;
-    TRY_OK(read_string(json, "when", prefix, source));
-    auto pattern = Pattern::compile(source);
-    if (!pattern) return wrong(prefix + "when", fmt::format("is not usable: {}", pattern.error().message));
-    groups = pattern->groups();
-    rule.when = std::move(*pattern);
-  }
+  TRY(rule.when, read_pattern(json, "when", prefix));
+  TRY(rule.anywhere, read_pattern(json, "anywhere", prefix));
+  const int groups = rule.when ? rule.when->groups() : -1;
   const int missing = expand(rule.say, std::vector<std::string>(static_cast<std::size_t>(groups + 1))).missing_group;
   if (missing >= 0)
     return wrong(prefix + "say", fmt::format("uses {{{{{}}}}}, but its when has no such group", missing));
@@ -189,9 +192,10 @@ Result<Script> read_script(const std::string& path) {
   return script;
 }
 
-std::optional<std::string> answer(const Rule& rule, std::string_view prompt) {
+std::optional<std::string> answer(const Rule& rule, const Heard& heard) {
+  if (rule.anywhere && !rule.anywhere->search(heard.prompt)) return std::nullopt;
   if (!rule.when) return rule.say;
-  const auto groups = rule.when->search(prompt);
+  const auto groups = rule.when->search(heard.turn);
   if (!groups) return std::nullopt;
   return expand(rule.say, *groups).text;
 }

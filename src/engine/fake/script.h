@@ -20,9 +20,10 @@
 namespace kvern::engine {
 
 struct Rule {
-  std::optional<Pattern> when;  // unset: always
-  std::string say;              // {{1}} is the text of when's first group, {{0}} of all it matched
-  std::int32_t times = 0;       // generations it may speak in; 0: any number
+  std::optional<Pattern> when;      // must be found in the last turn; unset: always
+  std::optional<Pattern> anywhere;  // must be found in the whole prompt: tells an agent's side requests apart
+  std::string say;                  // {{1}} is the text of when's first group, {{0}} of all it matched
+  std::int32_t times = 0;           // generations it may speak in; 0: any number
 };
 
 struct Script {
@@ -44,7 +45,13 @@ Result<Script> parse_script(std::string_view json_text, const std::string& folde
 
 Result<Script> read_script(const std::string& path);
 
-// What `rule` says to a prompt, or nothing when it does not match.
-std::optional<std::string> answer(const Rule& rule, std::string_view prompt);
+// What rules look at.
+struct Heard {
+  std::string turn;    // the prompt from the last user or tool message on
+  std::string prompt;  // all of it; may be left empty where no rule has an `anywhere`
+};
+
+// What `rule` says to it, or nothing when it does not match.
+std::optional<std::string> answer(const Rule& rule, const Heard& heard);
 
 }  // namespace kvern::engine

@@ -67,6 +67,8 @@ TEST(Script, AWrongScriptNamesTheField) {
       {R"j({"rules": [{"say": "b", "when": null}]})j", "rules[0].when"},
       {R"j({"rules": [{"say": "{{2}}", "when": "(a)"}]})j", "rules[0].say"},
       {R"j({"rules": [{"say": "{{0}}"}]})j", "rules[0].say"},
+      {R"j({"rules": [{"say": "b", "anywhere": "["}]})j", "rules[0].anywhere"},
+      {R"j({"rules": [{"say": "{{1}}", "anywhere": "(a)"}]})j", "rules[0].say"},
       {R"j({"rules": [{"say": "a", "times": 0}]})j", "rules[0].times"},
       {R"j({"rules": [{"say": "a", "tmies": 1}]})j", "rules[0].tmies"},
       {R"j({"rules": [], "contxt": 1})j", "contxt"},
@@ -96,9 +98,9 @@ TEST(Script, AWrongScriptNamesTheField) {
 TEST(Script, GroupsAreInsertedOnceAndOtherBracesAreText) {
   const auto script = parse_script(R"j({"rules": [{"when": "say (.+)", "say": "{{1}}! {{x}} {{ {{0}} {}}"}]})j", "");
   ASSERT_TRUE(script) << script.error().message;
-  EXPECT_EQ(answer(script->rules[0], "say {{1}}"), "{{1}}! {{x}} {{ say {{1}} {}}")
+  EXPECT_EQ(answer(script->rules[0], {"say {{1}}", ""}), "{{1}}! {{x}} {{ say {{1}} {}}")
       << "inserted text is not expanded again";
-  EXPECT_EQ(answer(script->rules[0], "hello"), std::nullopt);
+  EXPECT_EQ(answer(script->rules[0], {"hello", ""}), std::nullopt);
 }
 
 TEST_F(ScriptFile, TheTemplateIsRelativeToTheScript) {

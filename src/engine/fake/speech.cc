@@ -114,7 +114,12 @@ void fill_logits(std::span<float> out, const Wish& wish, Position position, Toke
 }
 
 Speech::Speech(const std::vector<Rule>& rules, const Kv& kv, std::int32_t sequences)
-    : rules_(rules), kv_(kv), uses_(rules.size(), 0), memories_(static_cast<std::size_t>(sequences)) {}
+    : rules_(rules),
+      wants_prompt_(
+          std::any_of(rules.begin(), rules.end(), [](const Rule& rule) { return rule.anywhere.has_value(); })),
+      kv_(kv),
+      uses_(rules.size(), 0),
+      memories_(static_cast<std::size_t>(sequences)) {}
 
 // -1 when the last message is not the assistant's.
 Position Speech::assistant_text_begin(SequenceId sequence) const {
@@ -159,10 +164,14 @@ std::string Speech::last_turn(SequenceId sequence, Position end) const {
   return out;
 }
 
-Speech::Generation Speech::begin_saying(const std::string& prompt, Position header, Position begin) {
+Heard Speech::heard(SequenceId sequence, Position end) const {
+  return {last_turn(sequence, end), wants_prompt_ ? text(sequence, 0, end) : std::string()};
+}
+
+Speech::Generation Speech::begin_saying(const Heard& heard, Position header, Position begin) {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     if (rules_[i].times > 0 && uses_[i] >= rules_[i].times) continue;
-    if (auto say = answer(rules_[i], prompt)) {
+    if (auto say = answer(rules_[i], heard)) {
       ++uses_[i];
       return {header, begin, std::make_shared<const std::string>(std::move(*say)), static_cast<std::int32_t>(i)};
     }
@@ -170,11 +179,11 @@ Speech::Generation Speech::begin_saying(const std::string& prompt, Position head
   return {header, begin, std::make_shared<const std::string>(), -1};
 }
 
-std::optional<Speech::Generation> Speech::resume(Position header, const std::string& prompt,
+std::optional<Speech::Generation> Speech::resume(Position header, const Heard& heard,
                                                  const std::string& generated) const {
   const std::size_t think = think_prefix(generated);
   for (const Rule& rule : rules_) {
-    auto say = answer(rule, prompt);
+    auto say = answer(rule, heard);
     if (!say) continue;
     if (say->starts_with(generated))
       return Generation{header, header, std::make_shared<const std::string>(std::move(*say)), -1};
@@ -192,9 +201,9 @@ Speech::Generation Speech::generation(SequenceId sequence) {
   if (memory.generation && memory.generation->header == header) {
     if (header >= 0 || memory.generation->begin > memory.given) return *memory.generation;
   }
-  if (header < 0) return begin_saying(last_turn(sequence, end), -1, end);
+  if (header < 0) return begin_saying(heard(sequence, end), -1, end);
 
-  const std::string prompt = last_turn(sequence, header - 1 - static_cast<Position>(kRole.size()));
+  const Heard prompt = heard(sequence, header - 1 - static_cast<Position>(kRole.size()));
   const std::string generated = text(sequence, header, end);
   if (think_prefix(generated) == generated.size()) {
     Generation begun = begin_saying(prompt, header, end);

@@ -56,12 +56,14 @@ class Speech {
   Position assistant_text_begin(SequenceId sequence) const;
   std::string text(SequenceId sequence, Position begin, Position end) const;
   std::string last_turn(SequenceId sequence, Position end) const;
+  Heard heard(SequenceId sequence, Position end) const;
   Generation generation(SequenceId sequence);
   // Says what the first rule with uses left answers to the prompt, from `begin` on.
-  Generation begin_saying(const std::string& prompt, Position header, Position begin);
-  std::optional<Generation> resume(Position header, const std::string& prompt, const std::string& generated) const;
+  Generation begin_saying(const Heard& heard, Position header, Position begin);
+  std::optional<Generation> resume(Position header, const Heard& heard, const std::string& generated) const;
 
   const std::vector<Rule>& rules_;
+  const bool wants_prompt_;  // a rule looks at all of it
   const Kv& kv_;
   std::vector<std::int32_t> uses_;  // by rule
   std::vector<Memory> memories_;    // by sequence

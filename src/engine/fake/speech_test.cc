@@ -30,6 +30,16 @@ TEST(Speech, RulesSeeThePromptFromTheLastUserOrToolMessageOn) {
   EXPECT_EQ(session.answer(user("two\nlines")), "[two\nlines]");
 }
 
+// A request for a title repeats the user's words; only its system message tells it from the request proper.
+TEST(Speech, ARuleMayAlsoLookAnywhereInThePrompt) {
+  Session session(
+      R"j({"rules": [{"anywhere": "You write titles", "when": "about (\\w+)", "say": "{{1}}"}, {"say": "answer"}]})j");
+  const std::string system = "<|im_start|>system\nYou write titles.<|im_end|>\n";
+  EXPECT_EQ(session.answer(system + user("about ships")), "ships");
+  EXPECT_EQ(session.answer(user("about ships")), "answer");
+  EXPECT_EQ(session.answer(system + user("hello")), "answer") << "both must match";
+}
+
 TEST(Speech, RulesSeeTheEndOfALongMessage) {
   Session session(R"j({"context": 100000, "batch": 100000,
                       "rules": [{"when": "beginning", "say": "wrong"}, {"when": "end$", "say": "right"}]})j");
