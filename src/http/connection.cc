@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "http/sse.h"
 
 namespace kvern::http {
@@ -119,6 +120,7 @@ std::size_t Connection::consume(std::string_view bytes) {
 
 void Connection::begin_request() {
   phase_ = Phase::header;
+  asked_.clear();
   reader_ = std::make_unique<RequestReader>(owner_.options.header_bytes_max, owner_.options.body_bytes_max);
   deadline_->start(owner_.options.header_timeout_ms);
 }
@@ -140,6 +142,7 @@ void Connection::dispatch() {
   chunked_ = !reader_->is_http_1_0();
   Request request = reader_->take();
   request.peer = socket_->peer();
+  asked_ = fmt::format("{} {}", shortened(request.method), shortened(request.path));
 
   exchange_ = std::make_shared<ExchangeState>();
   exchange_->loop = owner_.loop;
@@ -216,7 +219,9 @@ void Connection::reject(const Rejection& why) {
   append_answer({.status = why.status, .content_type = "application/json"}, error_body(why.status, why.error), extra);
 }
 
+// What a client does after an error is often silent: it retries, or gives up. The log says that there was one.
 void Connection::append_answer(AnswerHead head, std::string_view body, const Headers& extra) {
+  if (head.status >= 400) log::info("refused", {{"status", head.status}, {"request", asked_}});
   if (owner_.draining) keep_alive_ = false;
   head.keep_alive = keep_alive_;
   head.http_1_0 = reader_ && reader_->is_http_1_0();

@@ -100,6 +100,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   std::unique_ptr<RequestReader> reader_;
 
   std::shared_ptr<ExchangeState> exchange_;  // while answering
+  std::string asked_;                        // "POST /v1/..." of the request that came last, for the log
   Answer answer_ = Answer::none;
   bool chunked_ = false;
   bool head_only_ = false;  // the answer to HEAD: bodies are counted and thrown away

@@ -156,6 +156,15 @@ def test_an_unknown_route_and_a_wrong_method(server):
         assert right in response.headers["allow"]
 
 
+# Clients rarely show an error; whoever runs the server sees that there was one, and none of what was asked.
+def test_a_refusal_is_in_the_log(server):
+    server.post("/v1/no/such/route", {"secret": "words"})
+    assert server.wait_for_log("refused", request="POST /v1/no/such/route")[0]["status"] == 404
+    server.post("/v1/chat/completions", {"messages": "secret words"})
+    assert server.wait_for_log("refused", request="POST /v1/chat/completions", status=400)
+    assert "secret" not in "\n".join(server.lines)
+
+
 def test_head_is_get_without_a_body(server):
     response = server.http.head("/health")
     assert response.status_code == 200 and response.content == b"" and int(response.headers["content-length"]) > 0
