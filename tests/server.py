@@ -56,7 +56,8 @@ def wait_until(condition, timeout_s, what):
 class Server:
     running = []  # those not stopped yet, for the report of a failed test
 
-    def __init__(self, *flags, model=None, unix_socket=None, start_timeout_s=60, timeout_s=60, log_format="json", **extra):
+    def __init__(self, *flags, model=None, unix_socket=None, start_timeout_s=60, timeout_s=60, log_format="json",
+                 through=(), **extra):
         self.unix_socket = unix_socket
         self.timeout_s = timeout_s  # of one answer
         where = ["--unix-socket", unix_socket] if unix_socket else ["--port", "0"]
@@ -64,7 +65,8 @@ class Server:
             flags = (*flags, "--cache-disk", "0")  # what other tests left there would be reused
         command = [BINARY, "serve", *where, "--log-format", log_format, *(["--model", model] if model else []), *flags]
         self.lines = []
-        self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command = [str(part) for part in (*through, *command)]  # through: a command that runs this one
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env=environment(**extra))
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
