@@ -10,9 +10,10 @@ if why := missing():
     pytest.skip(why, allow_module_level=True)
 
 DIALECTS = ["hermes", "qwen3-coder"]
+PAIRS = [f"{name}-{dialect}" for name in CLIENTS for dialect in DIALECTS] + ["opencode-glm-4.5"]
 
 
-@pytest.fixture(params=[f"{name}-{dialect}" for name in CLIENTS for dialect in DIALECTS])
+@pytest.fixture(params=PAIRS)
 def house(request, household):
     name, dialect = request.param.split("-", 1)
     house = household(name, dialect)
