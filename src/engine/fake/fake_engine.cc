@@ -143,7 +143,15 @@ Result<Decoded> FakeEngine::decode(std::span<const BatchToken> batch) {
     }
     commit(batch[i], i);
   }
+  charge_for(batch);
   return Decoded::ok;
+}
+
+void FakeEngine::charge_for(std::span<const BatchToken> batch) const {
+  if (!clock_) return;
+  double us = static_cast<double>(cost_.step_us);
+  for (const BatchToken& token : batch) us += cost_.token_us + cost_.position_us * token.position;
+  clock_->advance_us(static_cast<std::int64_t>(us));
 }
 
 void FakeEngine::commit(const BatchToken& token, std::size_t row) {

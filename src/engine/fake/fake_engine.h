@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/fake/fake_vocab.h"
@@ -32,9 +33,22 @@ struct Overrides {
   std::int32_t cells = 0;
 };
 
+// How long a step takes in a test's own time.
+struct FakeCost {
+  std::int64_t step_us = 0;
+  double token_us = 0;     // each token of the batch
+  double position_us = 0;  // and each token before it
+};
+
 class FakeEngine final : public Engine {
  public:
   explicit FakeEngine(Script script);
+
+  // From now on every decode moves the clock, which must outlive the engine.
+  void charge(FakeClock& clock, const FakeCost& cost) {
+    clock_ = &clock;
+    cost_ = cost;
+  }
 
   // The script's "dialect", as written. Thread: any.
   const std::string& dialect() const { return script_.dialect; }
@@ -69,12 +83,15 @@ class FakeEngine final : public Engine {
   std::vector<Time> schedule(std::span<const BatchToken> batch) const;
   bool wait_until(Time due);
   void commit(const BatchToken& token, std::size_t row);
+  void charge_for(std::span<const BatchToken> batch) const;
 
   const Script script_;
   const Info info_;
   const FakeVocab vocab_;
   Kv kv_;
   Speech speech_;
+  FakeClock* clock_ = nullptr;  // null: decoding takes no time of its own
+  FakeCost cost_;
 
   std::vector<float> logits_;              // rows of the vocabulary's size
   std::vector<std::int32_t> logits_rows_;  // by batch index, -1: not wanted
