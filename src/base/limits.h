@@ -54,6 +54,9 @@ inline constexpr std::size_t kWaitingRequests = 256;  // submitted to the schedu
 inline constexpr std::size_t kStreamSteps = 256;      // tokens a client may lag behind before its sequence parks
 inline constexpr std::size_t kCallsToCheck = 256;     // finished calls waiting for their check: then not checked
 
+// Scheduling
+inline constexpr std::size_t kClients = 1'024;  // whose computed tokens are remembered
+
 // Grammars
 inline constexpr std::size_t kGrammarBytes = 4 * 1024 * 1024;
 inline constexpr std::size_t kCompiledGrammars = 64;       // kept by content hash

@@ -34,6 +34,13 @@ struct ReasoningLimit {
   std::vector<TokenId> close;    // holds what `end` says, and the whitespace that belongs behind it
 };
 
+// Who waits for the answer, most urgent first.
+enum class Priority {
+  interactive,  // a person
+  sub_agent,    // an agent whose parent goes on meanwhile
+  background,   // nobody in particular: a title, a topic
+};
+
 struct GenerateRequest {
   std::string id;  // for the log line
   Prompt prompt;   // not empty
@@ -43,7 +50,8 @@ struct GenerateRequest {
   std::vector<std::string> stops;  // text that ends the turn and is not part of it
   ReasoningLimit reasoning;
   std::vector<TokenId> markers;  // control tokens whose names belong in the text (a dialect's markers)
-  std::string session;
+  std::string session;  // the conversation, "SESSION/AGENT" for a sub-agent's; empty: not known
+  Priority priority = Priority::interactive;
   std::string cache_salt;  // requests share what was computed only with those of equal salt
   bool progress = false;   // steps that tell how far the prompt is
 };

@@ -14,34 +14,76 @@ constexpr std::int32_t kWorthWaitingTokens = 16;
 constexpr std::int32_t kHeadroomTokens = 64;
 // After so many loads that came to nothing a prompt is computed.
 constexpr std::int32_t kLossesMax = 3;
+// Waiting prompts a round looks up in the cache again; each costs some microseconds.
+constexpr std::size_t kLookUps = 16;
 
 }  // namespace
 
-// Oldest first. Who waits for a shared prefix lets others pass; who waits for cells does not, or a
-// long prompt would starve. Parked sequences do not count: a slow reader, or who waits for a grammar,
-// holds cells, not a place.
+Claim Scheduler::claim_of(const Sequence& sequence) const {
+  const std::int32_t work = sequence.lease ? sequence.pending() : sequence.work;
+  return {sequence.priority, clients_.debt(*sequence.client), work, sequence.passed, sequence.arrival()};
+}
+
+// What a prompt costs may have become less since it came: others computed a part of it.
+void Scheduler::refresh_work() {
+  std::size_t looked_up = 0;
+  for (const SequencePtr& sequence : waiting_) {
+    if (sequence->work_from == changes_ + 1) continue;
+    if (sequence->work_from > 0 && ++looked_up > kLookUps) continue;
+    sequence->work = sequence->size() - cache_.reusable(sequence->tokens(), sequence->salt());
+    sequence->work_from = changes_ + 1;
+  }
+}
+
+void Scheduler::order_waiting() {
+  refresh_work();
+  order_.clear();
+  for (const SequencePtr& sequence : waiting_) order_.push_back(sequence.get());
+  sort_from(0);
+}
+
+void Scheduler::sort_from(std::size_t begin) {
+  std::sort(order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.end(),
+            [this](const Sequence* a, const Sequence* b) { return goes_before(claim_of(*a), claim_of(*b)); });
+}
+
+// By claim. Who waits for a shared prefix lets others pass; who waits for cells does not, or a long prompt
+// would starve. Parked sequences do not count: a slow reader, or who waits for a grammar, holds cells, not a
+// place.
 void Scheduler::admit() {
-  if (crowded_ && !running_.empty()) return;
+  if (waiting_.empty() || (crowded_ && !running_.empty())) return;
   crowded_ = false;
   std::int32_t active = static_cast<std::int32_t>(
       std::count_if(running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked(); }));
-  for (auto it = waiting_.begin(); it != waiting_.end() && active < options_.parallel;) {
-    if (must_wait_for_prefix(**it)) {
-      ++it;
+  if (active >= options_.parallel) return;
+  order_waiting();
+  for (std::size_t i = 0; i < order_.size() && active < options_.parallel;) {
+    if (must_wait_for_prefix(*order_[i])) {
+      ++i;
       continue;
     }
-    const Status started = start(**it);
+    Sequence& sequence = *order_[i];
+    const Status started = start(sequence);
     if (!started && started.error().code == Code::busy && !running_.empty()) break;
-    SequencePtr sequence = std::move(*it);
-    it = waiting_.erase(it);
-    if (started) {
-      running_.push_back(std::move(sequence));
-      ++active;
-    } else {
-      end(std::move(sequence), {FinishReason::failed, {}, started.error(), {}});
-    }
+    order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(i));
+    place(sequence, started);
+    active += started.has_value();
+    sort_from(i);  // somebody may have been passed over often enough now
   }
   std::sort(running_.begin(), running_.end(), [](const auto& a, const auto& b) { return a->arrival() < b->arrival(); });
+}
+
+// From waiting to running, or to its end when it cannot start.
+void Scheduler::place(Sequence& sequence, const Status& started) {
+  const auto at =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& one) { return one.get() == &sequence; });
+  SequencePtr owned = std::move(*at);
+  waiting_.erase(at);
+  if (!started) return end(std::move(owned), {FinishReason::failed, {}, started.error(), {}});
+  for (const SequencePtr& other : waiting_) other->passed += other->arrival() < owned->arrival();
+  owned->passed = 0;
+  running_.push_back(std::move(owned));
+  ++changes_;
 }
 
 // True while a running prefill is about to compute or load tokens this prompt begins with. Where the
@@ -62,6 +104,7 @@ bool Scheduler::must_wait_for_prefix(Sequence& waiting) {
     if (held < 0) held = cache_.reusable(waiting.tokens(), waiting.salt());
     if (shared - held < kWorthWaitingTokens) continue;
     running->add_stop(shared);
+    running->priority = std::min(running->priority, waiting.priority);
     waiting.awaits_arrival = running->arrival();
     waiting.awaits_tokens = shared;
     return true;
@@ -70,7 +113,9 @@ bool Scheduler::must_wait_for_prefix(Sequence& waiting) {
 }
 
 Status Scheduler::start(Sequence& sequence) {
-  const std::int32_t headroom = std::clamp(context_ - sequence.size(), 0, kHeadroomTokens);
+  std::int32_t headroom = std::clamp(context_ - sequence.size(), 0, kHeadroomTokens);
+  // Cells that those who run do not have yet and will take for their prompts.
+  for (const SequencePtr& running : running_) headroom += running->size() - cache_.length(*running->lease);
   const bool loading = sequence.losses < kLossesMax;
   auto acquired = cache_.acquire(sequence.tokens(), headroom, sequence.salt(), loading);
   if (!acquired && acquired.error().code == Code::busy && running_.empty()) {
@@ -80,7 +125,8 @@ Status Scheduler::start(Sequence& sequence) {
   sequence.reused = std::move(acquired->reused);
   sequence.lease.emplace(std::move(acquired->lease));
   sequence.restoring = true;
-  if (!sequence.started()) sequence.usage.queue_us = clock_.now_us() - sequence.submitted_us();
+  // Once: what comes after a preemption or a lost load is no queueing.
+  if (sequence.preempted + sequence.losses == 0) sequence.usage.queue_us = clock_.now_us() - sequence.submitted_us();
   return {};
 }
 

@@ -1,22 +1,35 @@
-// Decides what one engine step computes. Pure: the same state gives the same plan.
+// Decides what one engine step computes. Pure: the same state gives the same plan. What was measured is
+// part of the state.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
+
+#include "schedule/priority.h"
 
 namespace kvern::schedule {
 
 // One running sequence as the plan sees it, oldest first.
 struct PlanItem {
-  std::int32_t pending = 0;  // tokens known but not computed
+  std::int32_t pending = 0;  // tokens known but not computed, as far as this step may go
   bool decoding = false;     // its first token is out; pending is its last one and those forced after it
   bool parked = false;       // it must not produce more: its client does not take tokens, say
+  Claim claim{};             // while prefilling
+  // What a token of it adds to a step in which others decode, if known; how many at least it should get then.
+  std::optional<double> token_us{};
+  std::int32_t chunk_min = 4;
+
+  bool decodes() const { return decoding && !parked && pending > 0; }
+  bool prefills() const { return !decoding && !parked && pending > 0; }
 };
 
 struct PlanLimits {
-  std::int32_t batch = 512;           // most tokens of one step
-  std::int32_t prefill_beside = 128;  // tokens beyond one a sequence while some decode: bounds their gap
+  std::int32_t batch = 512;  // most tokens of one step
+  // How long tokens beyond one a stream may make a step that decodes. Unset: it is not known, and this step
+  // is for finding out.
+  std::optional<double> beside_us{};
 };
 
 struct PlanShare {
@@ -27,10 +40,15 @@ struct PlanShare {
 struct Plan {
   std::vector<PlanShare> shares;
   std::int32_t tokens = 0;  // 0: nothing to do
+
+  std::vector<std::size_t> order;  // scratch: prefills, who goes first
 };
 
-// Every decoding sequence gets one token, so that nothing stops decoding. What room is left goes to the
-// forced tokens of decoding sequences, which are few, then to prefills in order of arrival.
+// Every decoding sequence gets one token, so that nothing stops decoding. Beside them beside_us goes to the
+// forced tokens of decoding sequences, which are few, then to prefills, who goes first first; whoever gets
+// some gets chunk_min at least. A stream alone with its own forced tokens waits for nobody: it gets them all.
+// While nobody decodes prefills fill the batch, but one that does not end in this step does not make it
+// longer for one that does.
 void make_plan(std::span<const PlanItem> items, const PlanLimits& limits, Plan& plan);
 
 }  // namespace kvern::schedule

@@ -10,13 +10,7 @@
 namespace kvern::schedule {
 namespace {
 
-// While somebody decodes, loading and saving blocks may each take this part of the time.
-constexpr double kMoveShare = 0.25;
 constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
-
-double blend(double old, std::int64_t now) {
-  return old == 0 ? static_cast<double>(now) : old + 0.1 * (static_cast<double>(now) - old);
-}
 
 }  // namespace
 
@@ -159,7 +153,10 @@ void Scheduler::drain_inbox() {
     awake_ = false;
   }
   for (const auto& job : jobs) job();
-  for (SequencePtr& sequence : arrived) waiting_.push_back(std::move(sequence));
+  for (SequencePtr& sequence : arrived) {
+    sequence->client = &clients_.enter(sequence->request().session, sequence->salt());
+    waiting_.push_back(std::move(sequence));
+  }
 }
 
 // Those whose clients are gone, and those whose grammar turned out to be none.
@@ -256,155 +253,18 @@ void Scheduler::save_beside() {
 
 void Scheduler::make_plan() {
   items_.clear();
+  std::int32_t decoding = 0;
   for (const SequencePtr& sequence : running_) {
-    std::int32_t pending = sequence->computable();
+    std::int32_t pending = sequence->restoring ? 0 : sequence->computable();
     if (cache_.needs_boundaries()) pending = std::min(pending, sequence->next_stop() - sequence->computed);
-    items_.push_back({sequence->restoring ? 0 : pending, sequence->decoding(), sequence->parked()});
+    items_.push_back({std::max(pending, 0), sequence->decoding(), sequence->parked(), claim_of(*sequence),
+                      cost_.token_us(sequence->computed), cost_.chunk_min(sequence->computed)});
+    decoding += items_.back().decodes();
   }
-  schedule::make_plan(items_, options_.limits, plan_);
-}
-
-// Cells for the planned step: what is short is cut from its end, where the prefills are. Only when
-// there is not one cell does somebody have to go; then the next round plans anew.
-bool Scheduler::secure_cells() {
-  if (cache_.make_room(plan_.tokens)) return true;
-  const std::int32_t room = cache_.free_cells();
-  if (room <= 0) {  // less than none: the ledger counts too many cells rather than too few
-    give_way();
-    return false;
-  }
-  while (plan_.tokens > room) {
-    PlanShare& last = plan_.shares.back();
-    const std::int32_t cut = std::min(last.tokens, plan_.tokens - room);
-    last.tokens -= cut;
-    plan_.tokens -= cut;
-    if (last.tokens == 0) plan_.shares.pop_back();
-  }
-  return true;
-}
-
-// The youngest goes back to waiting, and nobody is admitted until somebody else has ended, or it
-// would be back at once. Alone, it has all the cells there are: its turn ends.
-void Scheduler::give_way() {
-  if (running_.size() == 1) return end_running(0, {FinishReason::length, {}, {}, {}});
-  preempt_youngest();
-  crowded_ = true;
-}
-
-void Scheduler::preempt_youngest() {
-  Sequence& youngest = *running_.back();
-  log::info("preempted", {{"id", youngest.request().id}, {"tokens", youngest.size()}});
-  cache_.preempt(std::move(*youngest.lease));
-  put_back(running_.size() - 1);
-}
-
-// From running to waiting, without a lease.
-void Scheduler::put_back(std::size_t index) {
-  SequencePtr sequence = std::move(running_[index]);
-  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
-  sequence->lease.reset();
-  sequence->restoring = false;
-  sequence->computed = 0;
-  waiting_.push_front(std::move(sequence));
-}
-
-void Scheduler::decode() {
-  batch_.clear();
-  for (const PlanShare& share : plan_.shares) {
-    const Sequence& sequence = *running_[share.item];
-    for (std::int32_t i = 0; i < share.tokens; ++i) {
-      const std::int32_t position = sequence.computed + i;
-      batch_.push_back({sequence.tokens()[static_cast<std::size_t>(position)], sequence.lease->sequence(), position,
-                        position + 1 == sequence.size()});
-    }
-  }
-  const std::int64_t begin_us = clock_.now_us();
-  const auto decoded = engine_.decode(batch_);
-  const std::int64_t took_us = clock_.now_us() - begin_us;
-  if (decoded && *decoded == engine::Decoded::ok) {
-    settle(took_us);
-  } else if (decoded && *decoded == engine::Decoded::no_room) {
-    // The ledger never counts too few, so the engine has lost cells to fragmentation at worst.
-    if (!cache_.make_room(cache_.free_cells() + 1)) give_way();
-  } else if (decoded) {
-    for (const PlanShare& share : plan_.shares)
-      cache_.cut(*running_[share.item]->lease, running_[share.item]->computed);
-    for (const SequencePtr& sequence : running_) sequence->computed = cache_.length(*sequence->lease);
-  } else {
-    log::error("decode failed", {{"why", decoded.error().message}});
-    while (!running_.empty()) {
-      Sequence& last = *running_.back();
-      cache_.cut(*last.lease, 0);  // nothing computed beside a failure is trusted
-      end_running(running_.size() - 1, {FinishReason::failed, {}, decoded.error(), {}});
-    }
-  }
-}
-
-void Scheduler::settle(std::int64_t took_us) {
-  const bool alone = plan_.shares.size() == 1;
-  if (running_[plan_.shares.front().item]->decoding()) step_us_ = blend(step_us_, took_us);
-  save_credit_us_ = std::min(save_credit_us_ + kMoveShare * static_cast<double>(took_us), 2 * save_us_);
-  std::size_t row = 0;
-  std::vector<std::pair<std::size_t, Ending>> endings;
-  for (const PlanShare& share : plan_.shares) {
-    Sequence& sequence = *running_[share.item];
-    const auto computed =
-        sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
-    cache_.grew(*sequence.lease, computed, alone ? took_us : 0);
-    sequence.computed += share.tokens;
-    if (sequence.at_stop()) cache_.boundary(*sequence.lease);
-    sequence.usage.pending_tokens =
-        std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
-    row += static_cast<std::size_t>(share.tokens);
-    tell_progress(sequence);
-    if (sequence.pending() > 0) continue;
-    const bool first = !sequence.started();
-    Progress progress = sequence.advance(engine_.logits(row - 1));
-    if (first) {
-      sequence.first_token_us = clock_.now_us();
-      sequence.usage.ttft_us = sequence.first_token_us - sequence.submitted_us();
-    }
-    if (progress.ended) endings.emplace_back(share.item, std::move(progress.ending));
-  }
-  std::sort(endings.begin(), endings.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-  for (auto& [index, ending] : endings) end_running(index, std::move(ending));
-}
-
-void Scheduler::end_running(std::size_t index, Ending ending) {
-  SequencePtr sequence = std::move(running_[index]);
-  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
-  crowded_ = false;
-  end(std::move(sequence), std::move(ending));
-}
-
-void Scheduler::end(SequencePtr sequence, Ending ending) {
-  if (sequence->lease) cache_.release(std::move(*sequence->lease));
-  sequence->lease.reset();
-  if (options_.reuse_log) options_.reuse_log->finish(sequence->request().id, sequence->usage, sequence->tokens());
-  if (ending.stop.empty()) sequence->flush();
-  Usage& usage = sequence->usage;
-  if (sequence->started()) usage.decode_us = clock_.now_us() - sequence->first_token_us;
-  const double decode_s = static_cast<double>(usage.decode_us) / 1e6;
-  const double rate = decode_s > 0 && usage.completion_tokens > 1 ? (usage.completion_tokens - 1) / decode_s : 0;
-  log::info("request", {{"id", sequence->request().id},
-                        {"prompt", usage.prompt_tokens},
-                        {"reused", usage.reused_tokens()},
-                        {"memory", usage.reused_memory_tokens},
-                        {"disk", usage.reused_disk_tokens},
-                        {"computed", usage.computed_tokens()},
-                        {"why", to_string(usage.why)},
-                        {"queue_ms", static_cast<double>(usage.queue_us) / 1e3},
-                        {"ttft_ms", static_cast<double>(usage.ttft_us) / 1e3},
-                        {"out", usage.completion_tokens},
-                        {"forced", usage.forced_tokens},
-                        {"tok_s", rate},
-                        {"finish", to_string(ending.reason)}});
-  ending.usage = usage;
-  cache_.count(usage);
-  if (options_.on_end) options_.on_end(usage, ending.reason);
-  submitted_.fetch_sub(1);
-  publish_stats();
-  sequence->stream().end(std::move(ending));
+  PlanLimits limits = options_.limits;
+  limits.beside_us.reset();
+  if (const auto decode_us = cost_.decode_us(decoding)) limits.beside_us = *decode_us * (options_.latency_target - 1);
+  schedule::make_plan(items_, limits, plan_);
 }
 
 void Scheduler::publish_stats() {

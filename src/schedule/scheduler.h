@@ -1,10 +1,13 @@
 // Runs requests on an engine: admits, plans, decodes, samples, hands text out.
 //
-// Continuous batching: every step decodes all running sequences and fills the rest of the batch
-// with prompt chunks. A request whose prompt another one is just computing waits for it and forks.
-// When cells run out idle sequences go to RAM, then the youngest running one is preempted and
-// resumes later: an overfull pool delays, it does not fail. Blocks are loaded and saved between steps,
-// for a part of a step's time while others decode.
+// Continuous batching: every step decodes all running sequences and adds prompt chunks, beside streams as
+// many tokens as their measured time allows, so that a long prompt does not stretch the gap between two
+// tokens of somebody else. Who is admitted, and whose chunk is next, goes by priority.h.
+//
+// A request whose prompt another one is just computing waits for it and forks. Nobody is admitted before
+// there are cells for its prompt beside the prompts of all who run. When cells run out idle sequences go to
+// RAM, then a running one is preempted and resumes later: an overfull pool delays, it does not fail. Blocks
+// are loaded and saved between steps, for a part of a step's time while others decode.
 //
 // A grammar is compiled beside the prefill, on the submitting thread; only the first draw waits for it.
 //
@@ -30,20 +33,31 @@
 #include "constrain/constraint.h"
 #include "core/generator.h"
 #include "engine/engine.h"
+#include "schedule/fair_share.h"
 #include "schedule/plan.h"
+#include "schedule/priority.h"
 #include "schedule/reuse_log.h"
 #include "schedule/sequence.h"
+#include "schedule/step_cost.h"
 
 namespace kvern::schedule {
 
 struct SchedulerOptions {
-  std::int32_t parallel = 4;  // sequences running at once
-  PlanLimits limits;
+  std::int32_t parallel = 4;    // sequences running at once
+  PlanLimits limits;            // beside_us follows from what is measured
+  double latency_target = 1.5;  // how long a step with prefill beside streams may take, in steps without
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
   ReuseLog* reuse_log = nullptr;                           // may be null
   std::function<void(const Usage&, FinishReason)> on_end;  // every request, on the engine thread
 };
+
+// While somebody decodes, loading and saving blocks may each take this part of the time.
+inline constexpr double kMoveShare = 0.25;
+
+inline double blend(double old, std::int64_t now) {
+  return old == 0 ? static_cast<double>(now) : old + 0.1 * (static_cast<double>(now) - old);
+}
 
 struct SchedulerStats {
   std::int32_t running = 0;
@@ -97,7 +111,12 @@ class Scheduler final : public Generator {
   void wait_for_work(const std::stop_token& stop, std::int64_t timeout_us);
   void drain_inbox();
   void drop_ended();
+  Claim claim_of(const Sequence& sequence) const;
+  void refresh_work();
+  void order_waiting();
+  void sort_from(std::size_t begin);
   void admit();
+  void place(Sequence& sequence, const Status& started);
   bool must_wait_for_prefix(Sequence& waiting);
   Status start(Sequence& sequence);
   bool restore();
@@ -107,8 +126,11 @@ class Scheduler final : public Generator {
   void make_plan();
   bool secure_cells();
   void give_way();
-  void preempt_youngest();
+  std::size_t victim() const;
+  void preempt(std::size_t index);
   void decode();
+  void measure(std::int64_t took_us);
+  void count_passed();
   void settle(std::int64_t took_us);
   void tell_progress(Sequence& sequence) const;
   void end(SequencePtr sequence, Ending ending);
@@ -132,13 +154,17 @@ class Scheduler final : public Generator {
   std::mt19937_64 seeds_;
   std::atomic<std::int32_t> submitted_{0};  // requests that have not ended
 
-  std::deque<SequencePtr> waiting_;   // oldest first
+  std::deque<SequencePtr> waiting_;
+  std::vector<Sequence*> order_;  // scratch: those waiting, who goes first first
+  std::uint64_t changes_ = 0;     // of what runs: then those waiting may have less to compute
+  FairShare clients_;
   std::vector<SequencePtr> running_;  // oldest first
   bool crowded_ = false;              // somebody was preempted and nobody has ended since
   std::vector<PlanItem> items_;
   Plan plan_;
   std::vector<engine::BatchToken> batch_;
 
+  StepCost cost_;
   // Measured, us; for sharing a step's time between decoding and moving blocks.
   double step_us_ = 0;           // a step that decodes
   double save_us_ = 0;           // one block to RAM

@@ -145,7 +145,7 @@ TEST(SchedulerForced, ManyAtOnceSayWhatEachSaysAlone) {
   for (const std::int32_t batch : {4, 8, 512}) {
     SchedulerOptions options;
     options.parallel = 6;
-    options.limits = {batch, 3};
+    options.limits = {batch, {}};
     World world({}, {.memory_bytes = 64 << 20}, options);
     std::vector<std::shared_ptr<Stream>> calls;
     std::vector<std::shared_ptr<Stream>> texts;
@@ -289,7 +289,7 @@ TEST(SchedulerForced, RandomTrafficWithGrammarsEndsEveryRequestWithItsText) {
     small.cells = 1500;
     small.context = 1000;
     SchedulerOptions options;
-    options.limits = {static_cast<std::int32_t>(8 + random() % 64), static_cast<std::int32_t>(1 + random() % 32)};
+    options.limits = {static_cast<std::int32_t>(8 + random() % 64), {}};
     World world(small, {.memory_bytes = random() % 2 == 0 ? 100'000U : 2'000U}, options);
     struct Running {
       std::shared_ptr<Stream> stream;

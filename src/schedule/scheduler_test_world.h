@@ -97,13 +97,14 @@ class World {
     return answer;
   }
 
-  engine::Engine& engine() { return *engine_; }
+  engine::FakeEngine& engine() { return *engine_; }
+  FakeClock& clock() { return clock_; }
   cache::PrefixCache& cache() { return *cache_; }
   Scheduler& scheduler() { return *scheduler_; }
 
  private:
   FakeClock clock_;
-  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<engine::FakeEngine> engine_;
   std::unique_ptr<constrain::Compiler> compiler_;
   std::unique_ptr<cache::PrefixCache> cache_;
   std::unique_ptr<Scheduler> scheduler_;

@@ -22,7 +22,8 @@ constexpr std::int32_t kKnownTokens = 128;
 }  // namespace
 
 Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
-    : start_(std::move(start)),
+    : priority(start.request.priority),
+      start_(std::move(start)),
       vocab_(vocab),
       constrained_(start_.grammar.valid()),
       tokens_end_(context),

@@ -12,6 +12,7 @@
 #include "cache/prefix_cache.h"
 #include "constrain/constraint.h"
 #include "core/generator.h"
+#include "schedule/fair_share.h"
 #include "schedule/reasoning_budget.h"
 #include "schedule/sampler.h"
 #include "schedule/text_assembler.h"
@@ -94,7 +95,13 @@ class Sequence {
   // While waiting: for whom (by arrival), and until that one has computed so many tokens.
   std::uint64_t awaits_arrival = 0;
   std::int32_t awaits_tokens = 0;
-  std::int32_t computed = 0;  // tokens in the lease's cells
+  std::int32_t computed = 0;             // tokens in the lease's cells
+  FairShare::Account* client = nullptr;  // from the inbox to the end
+  std::int32_t passed = 0;               // so often in a row others went first: for a place, then for a step
+  Priority priority;                     // its own, or that of one who waits for it
+  std::int32_t preempted = 0;
+  std::int32_t work = 0;        // while waiting: tokens that no tier holds, about
+  std::uint64_t work_from = 0;  // the scheduler's changes when that was found, +1
   Usage usage;
   std::int64_t first_token_us = 0;
   std::int64_t prefill_begin_us = 0;

@@ -1,0 +1,138 @@
+// Scheduler: one step on the engine, and what follows from it.
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "schedule/scheduler.h"
+
+namespace kvern::schedule {
+
+void Scheduler::decode() {
+  batch_.clear();
+  for (const PlanShare& share : plan_.shares) {
+    const Sequence& sequence = *running_[share.item];
+    for (std::int32_t i = 0; i < share.tokens; ++i) {
+      const std::int32_t position = sequence.computed + i;
+      batch_.push_back({sequence.tokens()[static_cast<std::size_t>(position)], sequence.lease->sequence(), position,
+                        position + 1 == sequence.size()});
+    }
+  }
+  const std::int64_t begin_us = clock_.now_us();
+  const auto decoded = engine_.decode(batch_);
+  const std::int64_t took_us = clock_.now_us() - begin_us;
+  if (decoded && *decoded == engine::Decoded::ok) {
+    settle(took_us);
+  } else if (decoded && *decoded == engine::Decoded::no_room) {
+    // The ledger never counts too few, so the engine has lost cells to fragmentation at worst.
+    if (!cache_.make_room(cache_.free_cells() + 1)) give_way();
+  } else if (decoded) {
+    for (const PlanShare& share : plan_.shares)
+      cache_.cut(*running_[share.item]->lease, running_[share.item]->computed);
+    for (const SequencePtr& sequence : running_) sequence->computed = cache_.length(*sequence->lease);
+  } else {
+    log::error("decode failed", {{"why", decoded.error().message}});
+    while (!running_.empty()) {
+      Sequence& last = *running_.back();
+      cache_.cut(*last.lease, 0);  // nothing computed beside a failure is trusted
+      end_running(running_.size() - 1, {FinishReason::failed, {}, decoded.error(), {}});
+    }
+  }
+}
+
+// Before the step's tokens count as computed.
+void Scheduler::measure(std::int64_t took_us) {
+  StepShape shape;
+  std::int64_t depths = 0;
+  for (const PlanShare& share : plan_.shares) {
+    const Sequence& sequence = *running_[share.item];
+    const bool decoding = sequence.decoding();
+    shape.decoding += decoding;
+    const std::int32_t beside = share.tokens - decoding;
+    shape.beside += beside;
+    depths += std::int64_t{beside} * (sequence.computed + share.tokens / 2);
+  }
+  if (shape.beside > 0) shape.depth = static_cast<std::int32_t>(depths / shape.beside);
+  cost_.measured(shape, took_us);
+  if (shape.decoding > 0) step_us_ = blend(step_us_, took_us);
+  save_credit_us_ = std::min(save_credit_us_ + kMoveShare * static_cast<double>(took_us), 2 * save_us_);
+}
+
+// Who could have had a part of this step and got none was passed over.
+void Scheduler::count_passed() {
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (items_[i].prefills()) ++running_[i]->passed;
+  }
+  for (const PlanShare& share : plan_.shares) running_[share.item]->passed = 0;
+}
+
+void Scheduler::settle(std::int64_t took_us) {
+  const bool alone = plan_.shares.size() == 1;
+  measure(took_us);
+  count_passed();
+  std::size_t row = 0;
+  std::vector<std::pair<std::size_t, Ending>> endings;
+  for (const PlanShare& share : plan_.shares) {
+    Sequence& sequence = *running_[share.item];
+    const auto computed =
+        sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
+    cache_.grew(*sequence.lease, computed, alone ? took_us : 0);
+    sequence.computed += share.tokens;
+    clients_.computed(*sequence.client, share.tokens);
+    if (sequence.at_stop()) cache_.boundary(*sequence.lease);
+    sequence.usage.pending_tokens =
+        std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
+    row += static_cast<std::size_t>(share.tokens);
+    tell_progress(sequence);
+    if (sequence.pending() > 0) continue;
+    const bool first = !sequence.started();
+    Progress progress = sequence.advance(engine_.logits(row - 1));
+    if (first) {
+      sequence.first_token_us = clock_.now_us();
+      sequence.usage.ttft_us = sequence.first_token_us - sequence.submitted_us();
+    }
+    if (progress.ended) endings.emplace_back(share.item, std::move(progress.ending));
+  }
+  std::sort(endings.begin(), endings.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (auto& [index, ending] : endings) end_running(index, std::move(ending));
+}
+
+void Scheduler::end_running(std::size_t index, Ending ending) {
+  SequencePtr sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
+  crowded_ = false;
+  ++changes_;
+  end(std::move(sequence), std::move(ending));
+}
+
+void Scheduler::end(SequencePtr sequence, Ending ending) {
+  if (sequence->lease) cache_.release(std::move(*sequence->lease));
+  sequence->lease.reset();
+  if (sequence->client) clients_.leave(*sequence->client);
+  if (options_.reuse_log) options_.reuse_log->finish(sequence->request().id, sequence->usage, sequence->tokens());
+  if (ending.stop.empty()) sequence->flush();
+  Usage& usage = sequence->usage;
+  if (sequence->started()) usage.decode_us = clock_.now_us() - sequence->first_token_us;
+  const double decode_s = static_cast<double>(usage.decode_us) / 1e6;
+  const double rate = decode_s > 0 && usage.completion_tokens > 1 ? (usage.completion_tokens - 1) / decode_s : 0;
+  log::info("request", {{"id", sequence->request().id},
+                        {"prompt", usage.prompt_tokens},
+                        {"reused", usage.reused_tokens()},
+                        {"memory", usage.reused_memory_tokens},
+                        {"disk", usage.reused_disk_tokens},
+                        {"computed", usage.computed_tokens()},
+                        {"why", to_string(usage.why)},
+                        {"queue_ms", static_cast<double>(usage.queue_us) / 1e3},
+                        {"ttft_ms", static_cast<double>(usage.ttft_us) / 1e3},
+                        {"out", usage.completion_tokens},
+                        {"forced", usage.forced_tokens},
+                        {"tok_s", rate},
+                        {"finish", to_string(ending.reason)}});
+  ending.usage = usage;
+  cache_.count(usage);
+  if (options_.on_end) options_.on_end(usage, ending.reason);
+  submitted_.fetch_sub(1);
+  publish_stats();
+  sequence->stream().end(std::move(ending));
+}
+
+}  // namespace kvern::schedule

@@ -1,0 +1,93 @@
+#include "schedule/simulation/traffic.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <random>
+
+namespace kvern::schedule::simulation {
+namespace {
+
+class Draw {
+ public:
+  explicit Draw(std::uint64_t seed) : random_(seed) {}
+  std::uint64_t below(std::uint64_t end) { return random_() % end; }
+  bool one_in(std::uint64_t n) { return below(n) == 0; }
+  char letter() { return static_cast<char>('a' + below(26)); }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+std::string turn(const std::string& user) {
+  return "<|im_start|>user\n" + user + "<|im_end|>\n<|im_start|>assistant\n";
+}
+
+// Three agents' heads are shared by parents, sub-agents and siblings; other prompts begin with a number of
+// their own.
+std::string head(Draw& draw, bool own, std::size_t index) {
+  if (own) return fmt::format("{:04} ", index) + std::string(20 + draw.below(1000), draw.letter());
+  const std::uint64_t agent = draw.below(3);
+  std::string text =
+      "<|im_start|>system\n" + std::string(300 + 200 * agent, static_cast<char>('a' + agent)) + "<|im_end|>\n";
+  // A parent goes on: earlier turns of one conversation.
+  for (std::uint64_t turns = draw.below(4); turns > 0; --turns)
+    text += turn("count to x") + "one two three up to x<|im_end|>\n";
+  return text;
+}
+
+Arrival draw_arrival(Draw& draw, std::size_t index, std::int64_t at_us) {
+  Arrival a;
+  a.at_us = at_us;
+  a.own_head = draw.one_in(2);
+  a.call = draw.one_in(6);
+  a.prompt = head(draw, a.own_head, index) + turn("count to " + std::string(1 + draw.below(40), draw.letter()));
+  const std::uint64_t session = draw.below(4);
+  if (session > 0) a.session = fmt::format("session{}", session);
+  if (draw.one_in(3)) {
+    a.session += "/agent";
+    a.priority = Priority::sub_agent;
+  } else if (draw.one_in(5)) {
+    a.priority = Priority::background;
+  }
+  if (draw.one_in(8)) a.cancel_at_us = at_us + static_cast<std::int64_t>(draw.below(2'000'000));
+  if (draw.one_in(6)) {
+    a.capacity = 1 + draw.below(8);
+    a.reads_every = static_cast<int>(2 + draw.below(30));
+  }
+  return a;
+}
+
+}  // namespace
+
+Traffic draw_traffic(std::uint64_t seed, std::size_t arrivals) {
+  Draw draw(seed);
+  Traffic traffic;
+  traffic.seed = seed;
+  traffic.memory_bytes = draw.one_in(3) ? 2'000 : 200'000;
+  traffic.parallel = static_cast<std::int32_t>(1 + draw.below(6));
+  // Some seeds are a crowd, in others there are pauses.
+  const std::uint64_t pause_us = draw.one_in(2) ? 100'000 : 1'500'000;
+  std::int64_t at_us = 0;
+  for (std::size_t i = 0; i < arrivals; ++i) {
+    if (!draw.one_in(3)) at_us += static_cast<std::int64_t>(draw.below(pause_us));
+    traffic.arrivals.push_back(draw_arrival(draw, i, at_us));
+  }
+  return traffic;
+}
+
+std::string describe(const Traffic& traffic) {
+  std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once\n", traffic.seed, traffic.cells,
+                                 traffic.memory_bytes, traffic.parallel);
+  for (const Arrival& a : traffic.arrivals) {
+    text += fmt::format(
+        "  at {} us: {} bytes{}{} session '{}' {}{}{}\n", a.at_us, a.prompt.size(), a.own_head ? " of its own" : "",
+        a.call ? ", a call," : "", a.session,
+        std::array{"interactive", "sub-agent", "background"}[static_cast<std::size_t>(a.priority)],
+        a.cancel_at_us >= 0 ? fmt::format(", cancelled at {} us", a.cancel_at_us) : "",
+        a.reads_every > 1 ? fmt::format(", reads {} at most every {} steps", a.capacity, a.reads_every) : "");
+  }
+  return text;
+}
+
+}  // namespace kvern::schedule::simulation

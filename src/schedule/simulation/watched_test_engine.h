@@ -1,0 +1,99 @@
+// The fake engine with somebody who looks at its batches: how long others' tokens made a stream wait.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "engine/fake/fake_engine.h"
+#include "schedule/plan.h"
+
+namespace kvern::schedule::simulation {
+
+class WatchedEngine final : public engine::Engine {
+ public:
+  // target: how much longer than an undisturbed step one beside a prompt may take.
+  WatchedEngine(engine::FakeEngine& fake, engine::FakeCost cost, double target)
+      : fake_(fake), cost_(cost), target_(target) {}
+
+  std::int64_t steps = 0;
+  std::int64_t beside_steps = 0;  // with streams, and something beside them
+  std::string complaint;          // the first
+
+  Result<engine::Decoded> decode(std::span<const engine::BatchToken> batch) override {
+    auto decoded = fake_.decode(batch);
+    if (decoded && *decoded == engine::Decoded::ok) watch(batch);
+    if (!decoded && complaint.empty()) complaint = decoded.error().message;
+    return decoded;
+  }
+
+  const engine::Info& info() const override { return fake_.info(); }
+  const Vocab& vocab() const override { return fake_.vocab(); }
+  std::span<const float> logits(std::size_t row) override { return fake_.logits(row); }
+  Status fork(engine::SequenceId from, engine::SequenceId to, engine::Position end) override {
+    return fake_.fork(from, to, end);
+  }
+  bool truncate(engine::SequenceId sequence, engine::Position end) override { return fake_.truncate(sequence, end); }
+  void drop(engine::SequenceId sequence) override { fake_.drop(sequence); }
+  Result<engine::Bytes> save(engine::SequenceId sequence, engine::Position begin, engine::Position end) override {
+    return fake_.save(sequence, begin, end);
+  }
+  Status load(engine::SequenceId sequence, engine::Position begin, engine::Position end,
+              std::span<const std::byte> bytes) override {
+    return fake_.load(sequence, begin, end, bytes);
+  }
+  Result<engine::Bytes> save_state(engine::SequenceId sequence) override { return fake_.save_state(sequence); }
+  Status load_state(engine::SequenceId sequence, engine::Position end, std::span<const std::byte> bytes) override {
+    return fake_.load_state(sequence, end, bytes);
+  }
+  void abort() override { fake_.abort(); }
+  void clear_abort() override { fake_.clear_abort(); }
+
+ private:
+  struct Part {
+    std::int32_t tokens = 0;
+    bool decodes = false;
+  };
+
+  void watch(std::span<const engine::BatchToken> batch) {
+    ++steps;
+    std::map<engine::SequenceId, Part> parts;
+    for (const engine::BatchToken& token : batch) {
+      Part& part = parts[token.sequence];
+      const auto drawn = drawn_at_.find(token.sequence);
+      if (part.tokens++ == 0) part.decodes = drawn != drawn_at_.end() && drawn->second + 1 == token.position;
+      // A run of known tokens may take several steps.
+      if (token.wants_logits || part.decodes) drawn_at_[token.sequence] = token.position;
+    }
+    std::int32_t streams = 0;
+    std::int32_t beside = 0;
+    for (const auto& [sequence, part] : parts) streams += part.decodes;
+    for (const auto& [sequence, part] : parts) {
+      // A stream alone waits for its own forced tokens only.
+      if (part.decodes && streams > 1) beside += part.tokens - 1;
+      if (!part.decodes) beside += part.tokens;
+    }
+    if (streams == 0 || beside == 0) return;
+    ++beside_steps;
+    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams));
+    if (beside > allowed && complaint.empty())
+      complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
+                  std::to_string(allowed) + " are allowed";
+  }
+
+  // Streams are counted by doublings where a step's time is measured.
+  std::int32_t affordable(std::int32_t streams) const {
+    const auto most = static_cast<double>(std::bit_ceil(static_cast<std::uint32_t>(streams)));
+    const double step_us = static_cast<double>(cost_.step_us) + cost_.token_us * most;
+    return static_cast<std::int32_t>((target_ - 1) * step_us / cost_.token_us) + 1;
+  }
+
+  engine::FakeEngine& fake_;
+  engine::FakeCost cost_;
+  double target_;
+  std::map<engine::SequenceId, engine::Position> drawn_at_;
+};
+
+}  // namespace kvern::schedule::simulation
