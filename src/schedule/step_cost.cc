@@ -15,6 +15,11 @@ constexpr std::int32_t kChunkMin = 4;
 // The rows such an attention takes at once: anything between costs more time than either.
 constexpr std::int32_t kLargeChunkMin = 64;
 
+// Each crowd has a figure of its own, up to the largest: what a few tokens add is known from the difference.
+std::size_t crowd(std::int32_t decoding, std::size_t end) {
+  return std::clamp<std::size_t>(static_cast<std::size_t>(std::max(decoding, 1)), 1, end) - 1;
+}
+
 std::size_t doublings(std::int32_t value, std::size_t end) {
   return std::min<std::size_t>(std::bit_width(static_cast<std::uint32_t>(std::max(value, 0))), end - 1);
 }
@@ -40,7 +45,7 @@ void StepCost::measured(const StepShape& step, std::int64_t us) {
     alone_[doublings(step.depth / 256, kDepths)].add(static_cast<double>(us) / step.beside);
     return;
   }
-  Median& decode = decode_[doublings(step.decoding - 1, kCrowds)];
+  Median& decode = decode_[crowd(step.decoding, kCrowds)];
   if (step.beside == 0) {
     decode.add(static_cast<double>(us));
     since_decode_ = 0;
@@ -72,7 +77,7 @@ std::int32_t StepCost::chunk_min(std::int32_t depth) const {
 }
 
 std::optional<double> StepCost::decode_us(std::int32_t decoding) const {
-  const Median& decode = decode_[doublings(decoding - 1, kCrowds)];
+  const Median& decode = decode_[crowd(decoding, kCrowds)];
   if (decode.empty() || since_decode_ >= kRemeasureSteps) return std::nullopt;
   return decode.value();
 }

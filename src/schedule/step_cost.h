@@ -53,7 +53,7 @@ class StepCost {
     std::array<double, kKept> values_{};
     std::size_t count_ = 0;  // ever added
   };
-  // By doublings of 256 tokens, and of sequences.
+  // By doublings of 256 tokens; by sequences up to so many.
   static constexpr std::size_t kDepths = 16;
   static constexpr std::size_t kCrowds = 16;
   using ByDepth = std::array<Median, kDepths>;

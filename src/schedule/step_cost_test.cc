@@ -52,7 +52,7 @@ TEST(StepCost, DeepTokensAreMeasuredApart) {
 TEST(StepCost, ACrowdOfStreamsIsMeasuredApart) {
   StepCost cost;
   cost.measured({1, 0, 0}, 10'000);
-  EXPECT_FALSE(cost.decode_us(4));
+  EXPECT_FALSE(cost.decode_us(4)) << "one such step is for measuring";
   cost.measured({4, 0, 0}, 16'000);
   EXPECT_EQ(cost.decode_us(4), 16'000);
   EXPECT_EQ(cost.decode_us(1), 10'000);

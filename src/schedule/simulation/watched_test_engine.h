@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -83,10 +82,8 @@ class WatchedEngine final : public engine::Engine {
                   std::to_string(allowed) + " are allowed";
   }
 
-  // Streams are counted by doublings where a step's time is measured.
   std::int32_t affordable(std::int32_t streams) const {
-    const auto most = static_cast<double>(std::bit_ceil(static_cast<std::uint32_t>(streams)));
-    const double step_us = static_cast<double>(cost_.step_us) + cost_.token_us * most;
+    const double step_us = static_cast<double>(cost_.step_us) + cost_.token_us * streams;
     return static_cast<std::int32_t>((target_ - 1) * step_us / cost_.token_us) + 1;
   }
 
