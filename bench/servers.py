@@ -24,10 +24,18 @@ class Server:
     def __init__(self, name: str, command: list[str], log: Path):
         self.name = name
         self.port = free_port()
-        command = [part.replace("{port}", str(self.port)) for part in command]
+        self.command = [part.replace("{port}", str(self.port)) for part in command]
         self.log = open(log, "w")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
         self.wait_until_ready()
+
+    def restart(self):
+        """Nothing it knew is known after this, where nothing is kept on disk."""
+        self.end()
+        self.start()
 
     def wait_until_ready(self, timeout_s: float = 120):
         deadline = time.monotonic() + timeout_s
@@ -85,16 +93,20 @@ class Server:
         connection.close()
         return times, events
 
-    def stop(self):
+    def end(self):
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+    def stop(self):
+        self.end()
         self.log.close()
 
 
-def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None) -> tuple[Server, Server]:
+def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None,
+               their_context: int = 0) -> tuple[Server, Server]:
     """kvern and llama-server on the same model, threads, context, KV type and, when it is not the model's, template."""
     logs.mkdir(parents=True, exist_ok=True)
     kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
@@ -105,6 +117,6 @@ def start_pair(model: str, threads: int, context: int, logs: Path, template: Pat
     own, other = (["--chat-template", str(template)], ["--chat-template-file", str(template)]) if template else ([], [])
     ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
                             "--context", str(context), "--cache-disk", "0", "--log-format", "json", *own], logs / "kvern.log")
-    theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(context),
+    theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(their_context or context),
                                      "-fa", "on", "-np", "4", "-kvu", "--jinja", *other], logs / "llama-server.log")
     return ours, theirs

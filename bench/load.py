@@ -1,0 +1,183 @@
+"""What clients notice of each other: kvern beside llama-server, or beside another kvern.
+
+  gap    the 99th percentile of the time between two tokens of a stream while another client's long prompt is
+         computed, in the same stream's own before that
+  ttft   the time to the first token of a 300-token prompt that comes a second after a long one, in its time alone
+  crowd  six requests that need one and a half times the cells there are: how many end well, how many
+         with the text they have alone (how a batch is cut decides the last bits of a real model's logits, so not
+         all), and their time at once in their time one after the other
+
+Rounds alternate between the two. Ratios are what the table is for: absolute times belong to this machine.
+
+  ./dev bench load [--model FILE.gguf] [--rounds N] [--only gap,ttft,crowd] [--against KVERN] [--json]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from compare import prose
+from servers import Server, start_pair
+
+LONG = 7000  # words of the prompt that disturbs, of a token each
+NEVER_ENDS = {"0": -100, "2": -100}
+
+
+def completion(seed: int, words: int, tokens: int) -> dict:
+    return {"model": "default", "prompt": f"{seed} " + prose(words, seed), "max_tokens": tokens, "temperature": 0,
+            "logit_bias": NEVER_ENDS}
+
+
+def shown(times, events) -> list[float]:
+    return [t for t, e in zip(times, events) if e.get("choices") and e["choices"][0].get("text")]
+
+
+def percentile(values, part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+class Background(threading.Thread):
+    """Runs a function beside, and keeps what it returns."""
+
+    def __init__(self, function, *args):
+        super().__init__(daemon=True)
+        self.call, self.result, self.begin, self.end = (function, args), None, 0.0, 0.0
+        self.start()
+
+    def run(self):
+        function, args = self.call
+        self.begin = time.perf_counter()
+        self.result = function(*args)
+        self.end = time.perf_counter()
+
+    def wait(self):
+        self.join()
+        if self.result is None:
+            raise SystemExit("a request beside failed")
+        return self.result
+
+
+def gap(server: Server, seed: int) -> dict:
+    """A stream decodes for two seconds, then a long prompt comes; the stream is cut when that is done."""
+    beside = []
+
+    def enough(_):
+        now = time.perf_counter()
+        if not beside and now - begin > 2:
+            beside.append(Background(server.post, "/v1/completions", completion(seed + 1, LONG, 1)))
+        return bool(beside) and beside[0].end > 0
+
+    begin = time.perf_counter()
+    times, events = server.stream("/v1/completions", completion(seed, 40, 4000), enough)
+    long_one = beside[0]
+    usage = long_one.wait()["usage"]
+    ticks = shown(times, events)
+    start, end = long_one.begin - begin, long_one.end - begin
+    alone = [b - a for a, b in zip(ticks[5:], ticks[6:]) if b < start]
+    during = [b - a for a, b in zip(ticks, ticks[1:]) if a < end and b > start]
+    return {"p50 alone ms": 1e3 * percentile(alone, 0.5), "p99 alone ms": 1e3 * percentile(alone, 0.99),
+            "p50 beside ms": 1e3 * percentile(during, 0.5), "p99 beside ms": 1e3 * percentile(during, 0.99),
+            "longest beside ms": 1e3 * max(during), "p99 ratio": percentile(during, 0.99) / percentile(alone, 0.99),
+            "p50 ratio": percentile(during, 0.5) / percentile(alone, 0.5),
+            "long prompt tok/s": usage["prompt_tokens"] / (end - start)}
+
+
+def first(server: Server, body: dict) -> float:
+    times, events = server.stream("/v1/completions", body)
+    return next(t for t, e in zip(times, events) if e.get("choices"))
+
+
+def ttft(server: Server, seed: int) -> dict:
+    alone = first(server, completion(seed, 300, 8))
+    long_one = Background(server.post, "/v1/completions", completion(seed + 1, LONG, 8))
+    time.sleep(1)
+    beside = first(server, completion(seed + 2, 300, 8))
+    overtook = long_one.end == 0
+    long_one.wait()
+    return {"alone ms": 1e3 * alone, "beside ms": 1e3 * beside, "ratio": beside / alone, "came first": float(overtook)}
+
+
+def answer(server: Server, body: dict):
+    status, text = server.send("/v1/completions", body)
+    return (status, json.loads(text)["choices"][0]["text"] if status == 200 else text[:200].decode(errors="replace"))
+
+
+def crowd(server: Server, seed: int) -> dict:
+    """Six of 2,048 tokens each on 8,192 cells; nothing is cached either time."""
+    begin = time.perf_counter()
+    alone = [answer(server, completion(seed + i, 1920, 120)) for i in range(6)]
+    serial = time.perf_counter() - begin
+    server.restart()
+    begin = time.perf_counter()
+    crowded = [Background(answer, server, completion(seed + i, 1920, 120)) for i in range(6)]
+    for one in crowded:
+        one.join()
+    at_once = time.perf_counter() - begin
+    good = [one.result and one.result[0] == 200 for one in crowded]
+    equal = [one.result == other for one, other in zip(crowded, alone)]
+    return {"completed of 6": float(sum(good)), "same text": float(sum(equal)), "serial s": serial,
+            "at once s": at_once, "ratio": at_once / serial}
+
+
+SCENARIOS = {"gap": (gap, 8192), "ttft": (ttft, 8192), "crowd": (crowd, 4096)}
+
+
+def start(args, context: int, logs: Path):
+    """kvern has twice the cells of a conversation's context, llama-server as many: both get 8,192 for the crowd."""
+    if args.against:
+        kvern = os.environ.get("KVERN_BIN", "build/dev/kvern")
+        pair = []
+        for name, binary in (("kvern", kvern), ("other", args.against)):
+            command = [binary, "serve", "--model", args.model, "--port", "{port}", "--threads", str(args.threads),
+                       "--context", str(context), "--cache-disk", "0", "--log-format", "json"]
+            logs.mkdir(parents=True, exist_ok=True)
+            pair.append(Server(name, command, logs / f"{name}.log"))
+        return pair
+    return start_pair(args.model, args.threads, context, logs, their_context=max(context, 8192))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL", ""))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="gap,ttft,crowd")
+    parser.add_argument("--against", default="", help="another kvern binary, instead of llama-server")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
+    args.model = args.model or str(cache / "models/SmolLM2-135M-Instruct.Q4_1.gguf")
+
+    table = []
+    for name in args.only.split(","):
+        scenario, context = SCENARIOS[name]
+        pair = start(args, context, Path(tempfile.gettempdir()) / "kvern-bench")
+        rows = ([], [])
+        try:
+            for round_ in range(args.rounds):
+                for which in ((0, 1) if round_ % 2 == 0 else (1, 0)):
+                    rows[which].append(scenario(pair[which], 100_000 * round_ + 1000))
+                    print(f"{name} {pair[which].name} {json.dumps(rows[which][-1])}", file=sys.stderr)
+        finally:
+            for server in pair:
+                server.stop()
+        for what in rows[0][0]:
+            table.append((f"{name}: {what}", *(statistics.median(r[what] for r in row) for row in rows)))
+
+    if args.json:
+        print(json.dumps([{"what": w, "kvern": a, "other": b} for w, a, b in table]))
+        return
+    print(f"{'':30} {'kvern':>10} {pair[1].name:>13}")
+    for what, ours, theirs in table:
+        print(f"{what:30} {ours:10.2f} {theirs:13.2f}")
+
+
+if __name__ == "__main__":
+    main()
