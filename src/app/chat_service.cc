@@ -8,6 +8,7 @@
 #include "app/answer.h"
 #include "app/chat_writer.h"
 #include "app/ids.h"
+#include "app/priority.h"
 #include "app/reasoning_limit.h"
 #include "app/session_key.h"
 #include "app/turn.h"
@@ -60,6 +61,7 @@ class ChatStart {
     one.reasoning = reasoning_limit(*chosen.dialect, rendered.in_reasoning, request.reasoning, model_.vocab());
     one.markers = model_.renderer().markers();
     one.session = session_key(http_request_, request.session);
+    one.priority = priority_of(request, one.session);
     one.progress = progress;
     memories_.push_back({model_.turns(), recalled.key, rendered.mark, one.markers});
     for (std::int32_t i = 0; i < request.choices; ++i) {

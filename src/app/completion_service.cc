@@ -77,7 +77,7 @@ Status start_completions(ModelService& model, const http::Request& http_request,
                          const std::shared_ptr<http::Exchange>& exchange) {
   TRY(const CompletionRequest request, api::parse_completion_request(http_request.body, model.defaults()));
   const std::string id = "cmpl-" + random_id();
-  TRY(std::vector<GenerateRequest> requests, text_requests(model, request, id, model.salt_of(http_request)));
+  TRY(std::vector<GenerateRequest> requests, text_requests(model, request, id, http_request));
   std::vector<std::string> echoes(requests.size());
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!requests[i].tokens_max) requests[i].tokens_max = 16;  // OpenAI's default for this endpoint

@@ -49,7 +49,7 @@ Status start(ModelService& model, const http::Request& http_request, const std::
   TRY(const api::LlamaCompletion wanted, api::parse_llama_completion(http_request.body, model.defaults()));
   const CompletionRequest& request = wanted.request;
   TRY(std::vector<GenerateRequest> requests,
-      text_requests(model, request, "cmpl-" + random_id(), model.salt_of(http_request)));
+      text_requests(model, request, "cmpl-" + random_id(), http_request));
   std::vector<std::int32_t> prompt_tokens;
   for (GenerateRequest& one : requests) {
     one.progress = wanted.progress;

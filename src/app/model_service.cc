@@ -137,6 +137,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   service->make_cache(options, disk, address);
   schedule::SchedulerOptions scheduler;
   scheduler.parallel = options.parallel;
+  scheduler.latency_target = options.latency_target;
   scheduler.reuse_log = service->reuse_log_.get();
   scheduler.on_end = [metrics = &service->metrics_](const Usage& usage, FinishReason finish) {
     metrics->request(usage, finish);

@@ -19,6 +19,7 @@ struct ServeOptions {
   std::string unix_socket;
   std::int32_t context = 0;                       // tokens one conversation may hold; 0: what the model was trained for
   std::int32_t parallel = 4;                      // sequences decoding at once
+  double latency_target = 1.5;                    // a step with prefill beside streams, in steps without
   std::int32_t threads = 0;                       // 0: physical cores
   std::string cache_dir;                          // empty: the user's cache folder
   std::optional<std::uint64_t> cache_ram_bytes;   // unset: a quarter of available memory, 8 GiB at most

@@ -11,6 +11,6 @@ namespace kvern::app {
 
 // Choices prompt by prompt; ids are id-0, id-1, ... Errors name the field.
 Result<std::vector<GenerateRequest>> text_requests(ModelService& model, const CompletionRequest& request,
-                                                   const std::string& id, const std::string& salt);
+                                                   const std::string& id, const http::Request& http_request);
 
 }  // namespace kvern::app

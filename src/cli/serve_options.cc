@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <limits>
 #include <optional>
 
@@ -31,6 +32,7 @@ constexpr std::array kFlags = {
     Flag{"api-key", 0, "KEY", "SERVER", "a key clients must send; repeatable; better kept in KVERN_API_KEY", true},
     Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
     Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
+    Flag{"latency-target", 0, "RATIO", "WORK", "how far a prompt may slow running answers; default: 1.5"},
     Flag{"threads", 't', "N", "WORK", "default: one a physical core"},
     Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; 0: none; default: auto"},
     Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts, such as 40G; 0: none; default: auto"},
@@ -52,6 +54,18 @@ constexpr std::string_view kExamples =
     "A flag wins over a variable, a variable over the file.";
 
 constexpr std::array<std::string_view, 8> kKvTypes = {"f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"};
+
+// 1 is undisturbed; a thousand times slower is no limit any more.
+Result<double> ratio_of(const Settings& settings, std::string_view name, double fallback) {
+  if (!settings.find(name)) return fallback;
+  const std::string word = settings.text(name);
+  double value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size() || !(value >= 1 && value <= 1000))
+    return fail(Code::invalid, fmt::format("'{}' is not a ratio from 1 to 1000, such as 1.5", word),
+                settings.origin(name));
+  return value;
+}
 
 Result<std::optional<std::uint64_t>> size_of(const Settings& settings, std::string_view name) {
   const std::string word = settings.text(name, "auto");
@@ -142,6 +156,7 @@ Result<ServeSettings> serve_settings(const Settings& settings) {
   options.port = static_cast<std::uint16_t>(port);
   TRY(options.context, context_of(settings));
   TRY(options.parallel, count_of(settings, "parallel", options.parallel, 1, limits::kSequences));
+  TRY(options.latency_target, ratio_of(settings, "latency-target", options.latency_target));
   TRY(options.threads, count_of(settings, "threads", 0, 0, 4'096));
   TRY(options.cache_ram_bytes, size_of(settings, "cache-ram"));
   TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));

@@ -35,8 +35,8 @@ def test_help_lists_the_commands_and_their_flags(kvern):
         of_command = run_kvern(command, "--help")
         assert of_command.returncode == 0 and f"kvern {command}" in of_command.stdout and of_command.stderr == ""
     flags = run_kvern("serve", "--help").stdout
-    for flag in ("--model", "--name", "--host", "--port", "--context", "--parallel", "--threads", "--cache-dir", "--cache-ram",
-                 "--cache-disk", "--no-cache", "--kv-type", "--chat-template", "--dialect", "--api-key", "--log-level",
+    for flag in ("--model", "--name", "--host", "--port", "--context", "--parallel", "--latency-target",
+                 "--threads", "--cache-dir", "--cache-ram", "--cache-disk", "--no-cache", "--kv-type", "--chat-template", "--dialect", "--api-key", "--log-level",
                  "--log-format", "--config", "--unix-socket"):
         assert f"{flag} " in flags
 
