@@ -98,6 +98,7 @@ class Simulation {
     const std::int64_t at = client.arrival->cancel_at_us;
     if (client.cancelled || at < 0 || at > clock_.now_us()) return;
     client.cancelled = true;
+    watched_.forget_streams();
     client.stream->cancel();
   }
 

@@ -21,6 +21,13 @@ class WatchedEngine final : public engine::Engine {
   std::int64_t beside_steps = 0;  // with streams, and something beside them
   std::string complaint;          // the first
 
+  // A client left: whatever goes on where its answer stopped is another's prompt.
+  // For some steps, until all who decode were seen again, nothing is judged.
+  void forget_streams() {
+    drawn_at_.clear();
+    blind_until_ = steps + kBlindSteps;
+  }
+
   Result<engine::Decoded> decode(std::span<const engine::BatchToken> batch) override {
     auto decoded = fake_.decode(batch);
     if (decoded && *decoded == engine::Decoded::ok) watch(batch);
@@ -34,8 +41,15 @@ class WatchedEngine final : public engine::Engine {
   Status fork(engine::SequenceId from, engine::SequenceId to, engine::Position end) override {
     return fake_.fork(from, to, end);
   }
-  bool truncate(engine::SequenceId sequence, engine::Position end) override { return fake_.truncate(sequence, end); }
-  void drop(engine::SequenceId sequence) override { fake_.drop(sequence); }
+  // What was drawn there before belongs to another time.
+  bool truncate(engine::SequenceId sequence, engine::Position end) override {
+    drawn_at_.erase(sequence);
+    return fake_.truncate(sequence, end);
+  }
+  void drop(engine::SequenceId sequence) override {
+    drawn_at_.erase(sequence);
+    fake_.drop(sequence);
+  }
   Result<engine::Bytes> save(engine::SequenceId sequence, engine::Position begin, engine::Position end) override {
     return fake_.save(sequence, begin, end);
   }
@@ -54,6 +68,11 @@ class WatchedEngine final : public engine::Engine {
   struct Part {
     std::int32_t tokens = 0;
     bool decodes = false;
+    engine::Position begin = 0;
+    bool draws = false;
+
+    // It may be a stream that came back from RAM.
+    bool resumes() const { return tokens == 1 && draws; }
   };
 
   void watch(std::span<const engine::BatchToken> batch) {
@@ -62,24 +81,36 @@ class WatchedEngine final : public engine::Engine {
     for (const engine::BatchToken& token : batch) {
       Part& part = parts[token.sequence];
       const auto drawn = drawn_at_.find(token.sequence);
-      if (part.tokens++ == 0) part.decodes = drawn != drawn_at_.end() && drawn->second + 1 == token.position;
+      // The token that ends an answer is computed only when a prompt goes on behind it.
+      if (part.tokens == 0) part.begin = token.position;
+      if (part.tokens++ == 0)
+        part.decodes =
+            drawn != drawn_at_.end() && drawn->second + 1 == token.position && !vocab().ends_generation(token.token);
+      part.draws = part.draws || token.wants_logits;
       // A run of known tokens may take several steps.
       if (token.wants_logits || part.decodes) drawn_at_[token.sequence] = token.position;
     }
     std::int32_t streams = 0;
     std::int32_t beside = 0;
-    for (const auto& [sequence, part] : parts) streams += part.decodes;
+    std::int32_t resumed = 0;
+    for (const auto& [sequence, part] : parts) {
+      streams += part.decodes;
+      resumed += !part.decodes && part.resumes();
+    }
     for (const auto& [sequence, part] : parts) {
       // A stream alone waits for its own forced tokens only.
       if (part.decodes && streams > 1) beside += part.tokens - 1;
-      if (!part.decodes) beside += part.tokens;
+      if (!part.decodes && !part.resumes()) beside += part.tokens;
     }
-    if (streams == 0 || beside == 0) return;
+    if (streams == 0 || beside == 0 || steps < blind_until_) return;
     ++beside_steps;
-    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams));
-    if (beside > allowed && complaint.empty())
-      complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
-                  std::to_string(allowed) + " are allowed";
+    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams + resumed));
+    if (beside <= allowed || !complaint.empty()) return;
+    complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
+                std::to_string(allowed) + " are allowed:";
+    for (const auto& [sequence, part] : parts)
+      complaint += " [" + std::to_string(sequence) + ": " + std::to_string(part.tokens) + " from " +
+                   std::to_string(part.begin) + (part.decodes ? ", decoding]" : "]");
   }
 
   std::int32_t affordable(std::int32_t streams) const {
@@ -87,10 +118,13 @@ class WatchedEngine final : public engine::Engine {
     return static_cast<std::int32_t>((target_ - 1) * step_us / cost_.token_us) + 1;
   }
 
+  static constexpr std::int64_t kBlindSteps = 40;  // longer than the slowest reader is away
+
   engine::FakeEngine& fake_;
   engine::FakeCost cost_;
   double target_;
   std::map<engine::SequenceId, engine::Position> drawn_at_;
+  std::int64_t blind_until_ = 0;
 };
 
 }  // namespace kvern::schedule::simulation
