@@ -95,7 +95,7 @@ class WatchedEngine final : public engine::Engine {
     std::int32_t resumed = 0;
     for (const auto& [sequence, part] : parts) {
       streams += part.decodes;
-      resumed += !part.decodes && part.resumes();
+      resumed += !part.decodes && part.draws;
     }
     for (const auto& [sequence, part] : parts) {
       // A stream alone waits for its own forced tokens only.
@@ -104,7 +104,8 @@ class WatchedEngine final : public engine::Engine {
     }
     if (streams == 0 || beside == 0 || steps < blind_until_) return;
     ++beside_steps;
-    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams + resumed));
+    // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
+    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams + resumed)) + resumed;
     if (beside <= allowed || !complaint.empty()) return;
     complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
                 std::to_string(allowed) + " are allowed:";
