@@ -81,6 +81,7 @@ TEST(SchedulerRequests, AreListedWithTheirNumbersWhileTheyLast) {
   first.id = "first";
   first.tokens_max = 500;
   const auto running = world.submit(std::move(first), 4);  // parks after four tokens
+  world.scheduler().step();
   GenerateRequest second = world.request(World::turn("hello"));
   second.id = "second";
   const auto waiting = world.submit(std::move(second));
