@@ -38,14 +38,19 @@ class Place:
 
 
 class Client:
+    """turns, answer_tokens: bounds for a model that would go on for ever, where the client knows such bounds."""
+
     name = ""
     package = ""  # of tests/agents/package.json
     program = ""  # in it
-    wire = "chat/completions"
 
     asides = ()  # patterns that only its side requests hold, to be answered with ASIDE
     rewrites_on_resume = False  # its resumed session begins with another first message than it had
     asks_after = False  # it may send side requests after its last answer
+
+    def __init__(self, turns=None, answer_tokens=8192):
+        self.turns = turns
+        self.answer_tokens = answer_tokens
 
     def binary(self):
         return [str(INSTALLED / self.package / self.program)]
@@ -90,16 +95,19 @@ class Qwen(Client):
         return [str(NODE), *super().binary()]
 
     def prepare(self, place):
+        generation = {"contextWindowSize": WINDOW, "samplingParams": {"max_tokens": self.answer_tokens}}
         write_json(place.home / ".qwen/settings.json", {
             "privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False},
             "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
             "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False},
-            "model": {"generationConfig": {"contextWindowSize": WINDOW}}})
+            "model": {"generationConfig": generation}})
 
     def environment(self, place):
         return {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": f"{place.url}/v1", "OPENAI_MODEL": MODEL}
 
     def ask(self, place, prompt, *more):
+        if self.turns:
+            more = (*more, "--max-session-turns", str(self.turns))
         return [*self.binary(), *more, "-p", prompt, "--auth-type", self.auth, "--approval-mode", "yolo",
                 "--output-format", "stream-json"]
 
@@ -115,6 +123,19 @@ class Qwen(Client):
         return "read_file", {"file_path": str(place.work / path)}
 
 
+class QwenMessages(Qwen):
+    name = "qwen+messages"
+    auth = "anthropic"
+
+    def environment(self, place):
+        return {"ANTHROPIC_API_KEY": "none", "ANTHROPIC_BASE_URL": place.url, "ANTHROPIC_MODEL": MODEL}
+
+
+class QwenResponses(Qwen):
+    name = "qwen+responses"
+    auth = "openai-responses"
+
+
 class OpenCode(Client):
     name = "opencode"
     package = "opencode-linux-x64"
@@ -124,9 +145,10 @@ class OpenCode(Client):
 
     def prepare(self, place):
         provider = {"npm": self.npm, "name": "local", "options": {"baseURL": f"{place.url}/v1", "apiKey": "none"},
-                    "models": {MODEL: {"name": MODEL, "limit": {"context": WINDOW, "output": 8192}}}}
+                    "models": {MODEL: {"name": MODEL, "limit": {"context": WINDOW, "output": self.answer_tokens}}}}
+        limits = {"steps": self.turns} if self.turns else {}
         write_json(place.work / "opencode.json", {"autoupdate": False, "share": "disabled", "model": f"local/{MODEL}",
-                                                  "provider": {"local": provider}})
+                                                  "provider": {"local": provider}, "agent": {"build": limits}})
 
     def environment(self, place):
         names = ("OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_LSP_DOWNLOAD")
@@ -143,6 +165,16 @@ class OpenCode(Client):
 
     def read(self, place, path):
         return "read", {"filePath": str(place.work / path)}
+
+
+class OpenCodeMessages(OpenCode):
+    name = "opencode+messages"
+    npm = "@ai-sdk/anthropic"
+
+
+class OpenCodeResponses(OpenCode):
+    name = "opencode+responses"
+    npm = "@ai-sdk/openai"
 
 
 class Cline(Client):
@@ -170,16 +202,19 @@ class Claude(Client):
     name = "claude"
     package = "@anthropic-ai/claude-code-linux-x64"
     program = "claude"
+    model = MODEL
 
     def environment(self, place):
         models = ("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL",
                   "ANTHROPIC_DEFAULT_HAIKU_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
-        return dict.fromkeys(models, MODEL) | {
+        return dict.fromkeys(models, self.model) | {
             "ANTHROPIC_BASE_URL": place.url, "ANTHROPIC_AUTH_TOKEN": "none",
-            "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(WINDOW), "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1"}
+            "CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(WINDOW), "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(self.answer_tokens),
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1"}
 
     def ask(self, place, prompt, *more):
+        if self.turns:
+            more = (*more, "--max-turns", str(self.turns))
         return [*self.binary(), *more, "-p", prompt, "--output-format", "stream-json", "--verbose",
                 "--allowedTools", "Bash", "Read"]
 
@@ -191,6 +226,20 @@ class Claude(Client):
 
     def read(self, place, path):
         return "Read", {"file_path": str(place.work / path)}
+
+    def load(self, place, tool):
+        """Shows the model a tool that the prompt only names."""
+        return "ToolSearch", {"query": f"select:{tool}", "max_results": 5}
+
+    def jobs(self, place, _):
+        return "CronList", {}
+
+
+class ClaudeAsItself(Claude):
+    """It sends a longer prompt, and counts tokens down in it, when the model's name is one it knows."""
+
+    name = "claude+sonnet"
+    model = "claude-sonnet-4-5"
 
 
 class Codex(Client):
@@ -244,4 +293,7 @@ class CompatCanary(Client):
                 "--format", "json", "--fail-on", "any"]
 
 
-CLIENTS = {client.name: client for client in (Qwen(), OpenCode(), Cline())}
+CLIENTS = {client.name: client for client in (Claude(), Codex(), OpenCode(), Qwen(), Cline())}
+# The same agents over formats that are not their first choice.
+DETOURS = {client.name: client
+           for client in (ClaudeAsItself(), OpenCodeMessages(), OpenCodeResponses(), QwenMessages(), QwenResponses())}

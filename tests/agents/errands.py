@@ -16,9 +16,12 @@ class Step:
     when: str
     text: str = ""
     calls: tuple = ()  # of ("shell", command) and ("read", path)
+    thought: str = ""
 
     def say(self, client, place, dialect):
-        return said(dialect, self.text, [getattr(client, tool)(place, argument) for tool, argument in self.calls])
+        thought = f"<think>\n{self.thought}\n</think>\n\n" if self.thought else ""
+        calls = [getattr(client, tool)(place, argument) for tool, argument in self.calls]
+        return thought + said(dialect, self.text, calls)
 
 
 # The file's content stands in no prompt before it was read.
@@ -29,8 +32,9 @@ WRITE_AND_READ = (
     Step("amber-7431", "The marker holds amber-7431."),
 )
 TWO_AT_ONCE = (
-    Step("errand-two", "Both at once.", (("shell", "printf 'l%s\\n' eft > left.txt && echo left-is-done"),
-                                         ("shell", "printf 'r%s\\n' ight > right.txt && echo right-is-done"))),
+    Step("errand-two", "Both at once.",
+         (("shell", "printf 'l%s\\n' eft > left.txt && echo left-is-done"),
+          ("shell", "printf 'r%s\\n' ight > right.txt && echo right-is-done"))),
     Step("(left|right)-is-done", "Left and right are there."),
 )
 FAILS = (
@@ -42,10 +46,28 @@ RESUMED = (
          (("shell", "printf 'teal-%s\\n' 902 >> notes/marker.txt && cat notes/marker.txt"),)),
     Step("teal-902", "The marker holds teal-902, too."),
 )
+THINKS = (
+    Step("errand-five", "I count them.", (("shell", "echo there-are-$((40 + 2))"),), "How many? A shell can add."),
+    Step("there-are-42", "There are 42 of them.", thought="Forty and two: that is all."),
+)
+THINKS_ON = (
+    Step("errand-six", "As I said: 42 of them.", thought="It stands in what I wrote."),
+)
+LOADS_A_TOOL = (
+    Step("errand-seven", "I load it.", (("load", "CronList"),)),
+    Step("(\"name\": ?\"|<name>)CronList", "I call it.", (("jobs", ""),)),
+    Step("[Nn]o .*jobs", "Nothing is scheduled."),
+)
 # Later answers first: a tool's result may repeat its command.
-ALL = [step for errand in (RESUMED, WRITE_AND_READ, TWO_AT_ONCE, FAILS) for step in reversed(errand)]
+ERRANDS = (RESUMED, WRITE_AND_READ, TWO_AT_ONCE, FAILS, THINKS, THINKS_ON, LOADS_A_TOOL)
+ALL = [step for errand in ERRANDS for step in reversed(errand)]
+
+
+def can(client, step):
+    return all(hasattr(client, tool) for tool, _ in step.calls)
 
 
 def rules(client, place, dialect):
     asides = [{"anywhere": pattern, "say": ASIDE} for pattern in client.asides]
-    return [*asides, *({"when": step.when, "say": step.say(client, place, dialect)} for step in ALL), {"say": ASIDE}]
+    known = [step for step in ALL if can(client, step)]
+    return [*asides, *({"when": step.when, "say": step.say(client, place, dialect)} for step in known), {"say": ASIDE}]

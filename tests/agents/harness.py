@@ -32,8 +32,9 @@ class Run:
 class Household:
     """A home, a project folder and a server for one client. Runs share them, so sessions can be resumed."""
 
-    def __init__(self, client, folder, **server_options):
+    def __init__(self, client, folder, run_timeout_s=RUN_TIMEOUT_S, **server_options):
         self.client = client
+        self.run_timeout_s = run_timeout_s
         self.network = Network()
         try:
             for name in ("home", "work", "tmp"):
@@ -45,7 +46,8 @@ class Household:
             self.server = Server(*flags, through=self.network.enter, **server_options)
             self.place = self.place_in(folder, self.server.base_url)
             self.env = {"HOME": str(self.place.home), "TMPDIR": str(folder / "tmp"),
-                        "PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb", "NO_COLOR": "1", "LANG": "C.UTF-8"} | client.environment(self.place)
+                        "PATH": "/usr/local/bin:/usr/bin:/bin", "TERM": "dumb", "NO_COLOR": "1", "LANG": "C.UTF-8"}
+            self.env |= client.environment(self.place)
             client.prepare(self.place)
             for command in client.commands_before(self.place):
                 assert (login := self.run(command)).code == 0, login
@@ -71,7 +73,7 @@ class Household:
                                    start_new_session=True)
         code = None
         try:
-            stdout, stderr = process.communicate(timeout=RUN_TIMEOUT_S)
+            stdout, stderr = process.communicate(timeout=self.run_timeout_s)
             code = process.returncode
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)

@@ -18,12 +18,12 @@ def main_requests(run):
     return [r for r in run.requests if r["out"] != completed(ASIDE)]
 
 
-def check_run(house, run, errand, dialect, before=None):
+def check_run(house, run, errand, before=None):
     """One run of a client did this errand. before: the last request of the session that it resumed."""
     assert run.code == 0, run
     assert not house.server.log("refused"), f"{house.server.log('refused')}\n{run}"
     asked = main_requests(run)
-    says = [step.say(house.client, house.place, dialect) for step in errand]
+    says = [step.say(house.client, house.place, house.dialect) for step in errand]
     assert [r["out"] for r in asked] == [completed(say) for say in says], f"not the errand's turns\n{run}"
     assert run.requests[-1] is asked[-1] or house.client.asks_after, f"a request after the final answer\n{run}"
     assert all(r["finish"] in ("stop", "tool_calls") for r in run.requests), run

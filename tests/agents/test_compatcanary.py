@@ -16,7 +16,7 @@ if why := missing():
 RULES = [{"say": "CANARY_OK"}]
 
 
-@pytest.mark.parametrize("profile", ["chat"])
+@pytest.mark.parametrize("profile", ["chat", "modern"])
 def test_every_probe_passes(kvern, isolation, tmp_path, profile):
     path = tmp_path / "script.json"
     path.write_text(json.dumps({"context": 65536, "dialect": "hermes", "rules": RULES}))
