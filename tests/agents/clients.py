@@ -242,6 +242,15 @@ class ClaudeAsItself(Claude):
     model = "claude-sonnet-4-5"
 
 
+class ClaudeBare(Claude):
+    """With the short prompt and the three tools it has for small models."""
+
+    name = "claude+bare"
+
+    def environment(self, place):
+        return super().environment(place) | {"CLAUDE_CODE_SIMPLE": "1"}
+
+
 class Codex(Client):
     name = "codex"
     package = "@openai/codex-linux-x64"
