@@ -20,7 +20,7 @@ namespace {
 
 void log_prompt(const std::string& id, const chat::RenderedChat& rendered) {
   if (rendered.dropped_transport_header)
-    log::info("transport header dropped", {{"id", id}, {"header", "x-anthropic-billing-header"}});
+    log::debug("transport header dropped", {{"id", id}, {"header", "x-anthropic-billing-header"}});
   if (rendered.turns_recalled > 0)
     log::debug("turns", {{"id", id}, {"recalled", rendered.turns_recalled}, {"replayed", rendered.turns_replayed}});
 }
@@ -46,9 +46,12 @@ class ChatStart {
     const chat::Recalled recalled = model_.turns().recall(request.messages, request.tools, one.cache_salt);
     TRY(chat::RenderedChat rendered, model_.renderer().render(request, &recalled));
     const chat::Chosen& chosen = model_.renderer().dialect();
-    TRY(one.constraint, model_.constraints().write(request, rendered.in_reasoning));
-    for (const std::string& relaxed : one.constraint.relaxed)
-      log::warn("schema relaxed", {{"id", format_.id}, {"what", relaxed}});
+    bool is_new = false;
+    TRY(one.constraint, model_.constraints().write(request, rendered.in_reasoning, &is_new));
+    if (is_new) {  // agents send the same tools at every turn
+      for (const std::string& relaxed : one.constraint.relaxed)
+        log::warn("schema relaxed", {{"id", format_.id}, {"what", relaxed}});
+    }
     log_prompt(format_.id, rendered);
     if (memories_.empty()) to_check_ = schemas_to_check(request, one.constraint);
     constrained_ = !one.constraint.lark.empty();

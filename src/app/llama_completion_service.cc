@@ -48,8 +48,7 @@ class LlamaCompletionWriter final : public TurnWriter {
 Status start(ModelService& model, const http::Request& http_request, const std::shared_ptr<http::Exchange>& exchange) {
   TRY(const api::LlamaCompletion wanted, api::parse_llama_completion(http_request.body, model.defaults()));
   const CompletionRequest& request = wanted.request;
-  TRY(std::vector<GenerateRequest> requests,
-      text_requests(model, request, "cmpl-" + random_id(), http_request));
+  TRY(std::vector<GenerateRequest> requests, text_requests(model, request, "cmpl-" + random_id(), http_request));
   std::vector<std::int32_t> prompt_tokens;
   for (GenerateRequest& one : requests) {
     one.progress = wanted.progress;

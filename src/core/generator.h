@@ -50,7 +50,7 @@ struct GenerateRequest {
   std::vector<std::string> stops;  // text that ends the turn and is not part of it
   ReasoningLimit reasoning;
   std::vector<TokenId> markers;  // control tokens whose names belong in the text (a dialect's markers)
-  std::string session;  // the conversation, "SESSION/AGENT" for a sub-agent's; empty: not known
+  std::string session;           // the conversation, "SESSION/AGENT" for a sub-agent's; empty: not known
   Priority priority = Priority::interactive;
   std::string cache_salt;  // requests share what was computed only with those of equal salt
   bool progress = false;   // steps that tell how far the prompt is

@@ -140,5 +140,4 @@ def test_a_changing_billing_header_changes_nothing(server):
     first = server.chat(messages("0a1b2"), tools=[TOOL])
     again = server.chat(messages("fffff"), tools=[TOOL])
     assert again["usage"]["kvern"]["computed_tokens"] == 1
-    assert server.wait_for_log("transport header dropped", id=again["id"])
     assert first["usage"]["prompt_tokens"] == again["usage"]["prompt_tokens"]

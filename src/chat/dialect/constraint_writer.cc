@@ -67,13 +67,14 @@ ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, con
       fitter_(fitter),
       written_(limits::kCompiledGrammars, kWrittenBytes) {}
 
-Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning) {
+Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning, bool* is_new) {
   const Hash128 key = key_of(request, in_reasoning);
   std::shared_ptr<const ConstraintSpec> known;
   {
     const std::lock_guard lock(mutex_);
     if (const auto* found = written_.find(key)) known = *found;
   }
+  if (is_new != nullptr) *is_new = known == nullptr;
   if (known) return *known;  // megabytes at worst: copied without the lock
   TRY(ConstraintSpec spec,
       write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter_));

@@ -17,7 +17,8 @@ class ConstraintWriter {
 
   // Kept by the content of all that shapes the grammar (limits::kCompiledGrammars of them): what is known
   // costs a hash over the tools' text. Errors are not kept.
-  Result<ConstraintSpec> write(const ChatRequest& request, bool in_reasoning);
+  // is_new, when given: whether it was not known, for what is worth saying once.
+  Result<ConstraintSpec> write(const ChatRequest& request, bool in_reasoning, bool* is_new = nullptr);
 
  private:
   const Chosen& chosen_;
