@@ -8,16 +8,17 @@
 #include "api/models.h"
 #include "api/openai_chat.h"
 #include "app/answer.h"
+#include "app/messages_service.h"
 
 namespace kvern::app {
 namespace {
 
 template <typename T>
-void answer(const Exchange& exchange, const Result<T>& body) {
+void answer(const Exchange& exchange, const Result<T>& body, api::Wire wire = api::Wire::openai) {
   if (body) {
     answer_json(*exchange, *body);
   } else {
-    answer_error(*exchange, body.error());
+    answer_error(*exchange, body.error(), wire);
   }
 }
 
@@ -41,7 +42,7 @@ void serve_model(ModelService& model, const http::Request& request, const Exchan
     card.id = std::string(id);
     return api::encode_model(card);
   };
-  answer(exchange, body());
+  answer(exchange, body(), wire_of(request));
 }
 
 void serve_tokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {

@@ -38,7 +38,7 @@ def test_six_requests_of_one_and_a_half_times_the_cells_say_what_each_says_alone
         tokens += answer.json()["usage"]["total_tokens"]
     assert tokens > 1.4 * CELLS
     assert json.loads(answers["b"].json()["choices"][0]["message"]["content"]).keys() == {"tale"}
-    assert server.log("preempted") or max(entry["queue_ms"] for entry in server.log("request")) > 100
+    assert server.log("preempted") or max(entry["queue_ms"] for entry in server.log("request")) > 20, "nobody waited"
 
 
 def test_a_ratio_that_is_none_is_refused_with_the_flags_name(kvern):
