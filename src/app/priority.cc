@@ -17,7 +17,9 @@ Priority priority_of(const ChatRequest& request, const std::string& session) {
   const bool json = request.format.kind == FormatKind::json_object || request.format.kind == FormatKind::json_schema;
   if (json && request.tools.empty() && request.tokens_max && *request.tokens_max <= kShortTokens)
     return Priority::background;
-  return priority_of(session);
+  const Priority priority = priority_of(session);
+  const bool beside = request.model.ends_with(":aux") || request.model.ends_with(":subagent");
+  return beside && priority == Priority::interactive ? Priority::sub_agent : priority;
 }
 
 }  // namespace kvern::app

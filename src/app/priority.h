@@ -11,8 +11,9 @@ namespace kvern::app {
 // A sub-agent's request has a session key "SESSION/AGENT": its parent goes on meanwhile.
 //
 // Background are requests a client makes for itself, such as a title or a topic: no tools, and JSON as a
-// short answer. A client can also say so: a session key that ends in "background". Clients have no common
-// word for this, and a wrong guess only costs a place in a line in which nobody starves.
+// short answer. A client can also say so: a session key that ends in "background", and the names the launchers give
+// to roles, MODEL:aux (a classifier's verdict, which somebody waits for) and MODEL:subagent, are a sub-agent's. Clients
+// have no common word for this, and a wrong guess only costs a place in a line in which nobody starves.
 Priority priority_of(const ChatRequest& request, const std::string& session);
 
 // For raw prompts, which have no shape to judge by.

@@ -23,6 +23,16 @@ TEST(Priority, ASessionsAgentIsASubAgent) {
   EXPECT_EQ(priority_of("claude:1b2c/a7"), Priority::sub_agent);
 }
 
+TEST(Priority, TheNamesThatLaunchersGiveToRolesSayIt) {
+  ChatRequest request;
+  request.model = "coder:subagent";
+  EXPECT_EQ(priority_of(request, "claude:1b2c"), Priority::sub_agent);
+  request.model = "coder:aux";
+  EXPECT_EQ(priority_of(request, ""), Priority::sub_agent);
+  request.model = "coder:7b";
+  EXPECT_EQ(priority_of(request, ""), Priority::interactive);
+}
+
 TEST(Priority, AShortJsonAnswerWithoutToolsIsBackground) {
   EXPECT_EQ(priority_of(title(), "claude:1b2c"), Priority::background);
   ChatRequest request = title();

@@ -30,7 +30,7 @@ struct Entry {
 };
 
 constexpr std::array kCommands = {
-    Entry{"serve", "serve a model over the OpenAI API", serve_command},
+    Entry{"serve", "serve a model over the APIs of OpenAI and Anthropic", serve_command},
     Entry{"chat", "talk to a model in the terminal", chat_command},
     Entry{"status", "say in a line what a running server is doing", status_command},
     Entry{"cache", "look at what is kept, and why reuse stopped", cache_command},

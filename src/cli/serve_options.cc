@@ -122,7 +122,7 @@ Status check_reach(const Settings& settings, const app::ServeOptions& options) {
 }  // namespace
 
 const Command& serve_flags() {
-  static const Command command = {"serve", "Serves a model over the OpenAI API until Ctrl-C.", kFlags, kExamples};
+  static const Command command = {"serve", "Serves a model over the APIs of OpenAI and Anthropic until Ctrl-C.", kFlags, kExamples};
   return command;
 }
 
