@@ -158,6 +158,7 @@ std::string OfferedTools::show(std::string_view name) {
   const auto offer =
       std::find_if(offers_.begin(), offers_.end(), [&](const Offer& one) { return one.tool.name == name; });
   if (offer == offers_.end()) return {};
+  if (offer->shown) return fmt::format("[the tool {} is defined above]", name);
   offer->shown = true;
   return definition_of(offer->tool);
 }

@@ -23,8 +23,9 @@ class OfferedTools {
   // Code::too_large over kTools or kToolSchemaBytes.
   static Result<OfferedTools> read(const Fields& body);
 
-  // Shows the tool at this place of the conversation: its definition in one line, "" for a name that is
-  // not offered. It may be called from now on.
+  // Shows the tool at this place of the conversation: its definition in one line where it is shown for the first
+  // time, a pointer to it after that (a conversation that refers to it often would grow without bound), "" for a
+  // name that is not offered. It may be called from now on.
   std::string show(std::string_view name);
 
   // What may be called, in the client's order: Tool::deferred where only the conversation shows it.

@@ -37,10 +37,18 @@ ItemText kept_message(Json item, std::size_t number, std::string_view tag) {
   return std::make_shared<const std::string>(dump_json(item));
 }
 
+// The next turn is told when there was no room for all of it: the conversation it stood for is gone by then.
+std::string summary_of(const Choice& choice) {
+  std::string summary = choice.content.empty() ? choice.reasoning : choice.content;
+  if (choice.reason == FinishReason::length) summary += "\n[This summary was cut short.]";
+  return summary;
+}
+
 }  // namespace
 
-Result<ResponsesRequest> parse_compaction_request(std::string_view body, const StoredItems& stored) {
-  TRY(ResponsesRequest request, parse_responses_request(body, stored, {}, /*keep_items=*/true));
+Result<ResponsesRequest> parse_compaction_request(std::string_view body, const StoredItems& stored,
+                                                  const RequestDefaults& defaults) {
+  TRY(ResponsesRequest request, parse_responses_request(body, stored, defaults, /*keep_items=*/true));
   request.chat.stream = false;
   request.chat.format = {};
   request.chat.tool_choice = {ToolUse::none, {}, {}};
@@ -66,7 +74,7 @@ std::string CompactionEncoder::whole(std::span<const Choice> choices, const Usag
   out += "{\"id\":";
   append_json_string(out, fmt::format("cmp_{}_{}", tag_, kept_.size()));
   out += R"(,"type":"compaction","encrypted_content":)";
-  append_json_string(out, sealed_text(choice.content.empty() ? choice.reasoning : choice.content));
+  append_json_string(out, sealed_text(summary_of(choice)));
   out += "}],\"usage\":";
   out += encode_responses_usage(usage);
   out += '}';

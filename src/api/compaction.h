@@ -16,7 +16,8 @@
 namespace kvern::api {
 
 // As parse_responses_request, but it asks for a summary. items: what stays, the users' messages.
-Result<ResponsesRequest> parse_compaction_request(std::string_view body, const StoredItems& stored);
+Result<ResponsesRequest> parse_compaction_request(std::string_view body, const StoredItems& stored,
+                                                  const RequestDefaults& defaults = {});
 
 // {"id","object":"response.compaction","created_at","output":[messages..., compaction],"usage"}; never
 // streamed.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 namespace kvern::api {
@@ -32,37 +33,6 @@ std::string range_text(IntegerRange range) {
 
 tl::unexpected<Error> out_of_range(std::string path, const std::string& expected, const Json& found) {
   return fail(Code::invalid, fmt::format("expected {}, found {}", expected, dump_json(found)), std::move(path));
-}
-
-bool is_unit(std::string_view text, std::size_t at, char low, char high) {
-  // "\uD8xx": four hex digits whose second says which half it is.
-  if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return false;
-  const auto upper = [](char c) { return c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c; };
-  return upper(text[at + 2]) == 'D' && upper(text[at + 3]) >= low && upper(text[at + 3]) <= high;
-}
-
-// The first escape of half a character in a JSON text; npos when there is none. Programs that cut
-// text at a number of UTF-16 units write such.
-std::size_t lone_surrogate(std::string_view text) {
-  for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at)) {
-    if (is_unit(text, at, 'C', 'F')) return at;
-    if (is_unit(text, at, '8', 'B')) {
-      if (!is_unit(text, at + 6, 'C', 'F')) return at;
-      at += 12;
-    } else {
-      at += 2;
-    }
-  }
-  return std::string_view::npos;
-}
-
-tl::unexpected<Error> no_json(std::string_view body, const Error& error) {
-  if (const std::size_t at = lone_surrogate(body); at != std::string_view::npos)
-    return fail(Code::invalid,
-                fmt::format("the request body is not valid JSON: the escape {} at byte {} is half of a character (a "
-                            "lone surrogate): the text was cut inside an emoji or the like",
-                            shown(body.substr(at, 6)), at));
-  return fail(Code::invalid, fmt::format("the request body is not valid JSON: {}", error.message));
 }
 
 }  // namespace
@@ -191,7 +161,12 @@ tl::unexpected<Error> Fields::missing(std::string_view name, std::string_view ex
 
 Result<Json> parse_body(std::string_view body) {
   Result<Json> parsed = parse_json(body);
-  if (!parsed) return no_json(body, parsed.error());
+  if (!parsed) {
+    // An agent that cut a tool's output inside an emoji would fail at every later turn.
+    if (const auto mended = without_lone_surrogates(body)) parsed = parse_json(*mended);
+  }
+  if (!parsed)
+    return fail(Code::invalid, fmt::format("the request body is not valid JSON: {}", parsed.error().message));
   if (!parsed->is_object())
     return fail(Code::invalid, fmt::format("the request body must be a JSON object, found {}", kind_of(*parsed)));
   return parsed;

@@ -9,6 +9,7 @@
 #include "api/custom_input.h"
 #include "api/responses_content.h"
 #include "api/sealed_text.h"
+#include "base/limits.h"
 
 namespace kvern::api {
 namespace {
@@ -212,6 +213,10 @@ Status ItemReader::read_reference(const Fields& item) {
     dropped_.emplace_back("item_reference");
     return {};
   }
+  referenced_bytes_ += text->size();
+  if (referenced_bytes_ > limits::kReferencedBytes)
+    return fail(Code::too_large, fmt::format("the items referred to have more than {} bytes", limits::kReferencedBytes),
+                item.path());
   TRY(const Json stored, parse_json(*text));
   in_reference_ = true;
   Status status = read(stored, item.path());

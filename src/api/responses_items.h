@@ -34,7 +34,7 @@ class ItemReader {
   // tools: gets what the conversation loads.
   ItemReader(ResponsesTools& tools, const StoredItems& stored) : tools_(tools), stored_(stored) {}
 
-  // An error for what is malformed; never for what is unknown.
+  // An error for what is malformed; never for what is unknown. Code::too_large over kReferencedBytes.
   Status read(const Json& item, std::string path);
 
   std::vector<Message> take();
@@ -71,6 +71,7 @@ class ItemReader {
   std::string tag_;                                     // of the answer it came from; empty when no id says so
   bool after_text_ = false;                             // its latest item was a message
   bool in_reference_ = false;                           // a stored item is being read
+  std::size_t referenced_bytes_ = 0;                    // of stored items, so far
   std::unordered_map<std::string, std::size_t> calls_;  // its calls by their ids
   std::unordered_set<std::string> answered_;            // those that have a result
   std::vector<Message> late_;                           // results of its calls that came behind other messages

@@ -81,6 +81,7 @@ class Conversation {
     if (!known)
       return fail(Code::not_found, fmt::format("Previous response with id '{}' not found.", shortened(previous)),
                   std::move(path));
+    items_read_ += known->size();
     for (const ItemText& text : *known) {
       TRY(const Json item, parse_json(*text));
       TRY_OK(reader_.read(item, path));
@@ -92,7 +93,7 @@ class Conversation {
   Status add(const Json& input, const std::string& path) {
     if (const auto* text = input.get_ptr<const std::string*>()) return add_item(user_item(*text), path);
     if (!input.is_array()) return mismatch(path, "a string or a list of items", input);
-    if (input.size() + items_.size() > limits::kMessages)
+    if (input.size() + items_read_ > limits::kMessages)
       return fail(Code::too_large, fmt::format("more than {} items", limits::kMessages), path);
     for (std::size_t i = 0; i < input.size(); ++i) TRY_OK(add_item(input[i], indexed(path, i)));
     return {};
@@ -108,14 +109,25 @@ class Conversation {
  private:
   Status add_item(const Json& item, std::string path) {
     TRY_OK(reader_.read(item, std::move(path)));
-    if (keep_) items_.push_back(std::make_shared<const std::string>(dump_json(item)));
+    if (keep_) items_.push_back(kept_text(item));
     return {};
+  }
+
+  // What an item refers to is kept itself: the answer it was part of may be forgotten first.
+  ItemText kept_text(const Json& item) const {
+    if (item.is_object() && item.value("type", Json()) == "item_reference") {
+      const auto id = item.find("id");
+      const ItemText stored = id != item.end() && id->is_string() ? stored_.item(id->get<std::string>()) : nullptr;
+      if (stored) return stored;
+    }
+    return std::make_shared<const std::string>(dump_json(item));
   }
 
   ItemReader reader_;
   const StoredItems& stored_;
   const bool keep_;
   std::vector<ItemText> items_;
+  std::size_t items_read_ = 0;  // of what is stored
 };
 
 Status read_conversation(const Fields& body, ResponsesTools& tools, const StoredItems& stored, ResponsesRequest& out,

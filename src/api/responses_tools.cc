@@ -138,26 +138,30 @@ class Reader {
   bool has_search_ = false;
 };
 
-// A choice with the prompt's names in place of the client's.
-Json with_prompt_names(const Json& choice, const ResponsesTools& tools) {
-  Json out = choice;
-  if (out.is_array()) {
-    for (Json& one : out) one = with_prompt_names(one, tools);
-    return out;
+// Puts the prompt's name in place of the client's.
+void use_prompt_name(Json& choice, const ResponsesTools& tools) {
+  if (!choice.is_object()) return;
+  const auto type = choice.find("type");
+  if (type != choice.end() && (*type == kToolSearch || *type == kLocalShell)) {
+    choice["name"] = type->get<std::string>();
+    choice["type"] = "function";
   }
-  if (!out.is_object()) return out;
-  for (const char* holder : {"allowed_tools", "tools"})
-    if (const auto found = out.find(holder); found != out.end()) *found = with_prompt_names(*found, tools);
-  const auto type = out.find("type");
-  if (type != out.end() && (*type == kToolSearch || *type == kLocalShell)) {
-    out["name"] = type->get<std::string>();
-    *type = "function";
-  }
-  const auto name = out.find("name");
-  const auto space = out.find("namespace");
-  if (name != out.end() && name->is_string() && space != out.end() && space->is_string())
+  const auto name = choice.find("name");
+  const auto space = choice.find("namespace");
+  if (name != choice.end() && name->is_string() && space != choice.end() && space->is_string())
     *name = prompt_name(tools, {CallKind::function, name->get<std::string>(), space->get<std::string>()});
-  return out;
+}
+
+// {"type":"allowed_tools","tools":[...]}, also as chat completions nest it.
+void use_prompt_names(Json& choice, const ResponsesTools& tools) {
+  use_prompt_name(choice, tools);
+  if (!choice.is_object()) return;
+  Json* allowed = &choice;
+  if (const auto nested = choice.find("allowed_tools"); nested != choice.end() && nested->is_object())
+    allowed = &*nested;
+  const auto list = allowed->find("tools");
+  if (list == allowed->end() || !list->is_array()) return;
+  for (Json& one : *list) use_prompt_name(one, tools);
 }
 
 }  // namespace
@@ -209,7 +213,8 @@ std::string prompt_name(const ResponsesTools& tools, const CallName& name) {
 Result<ToolChoice> read_responses_tool_choice(const Fields& body, const ResponsesTools& tools) {
   const Json* choice = body.find("tool_choice");
   if (choice == nullptr) return ToolChoice{};
-  const Json holder = {{"tool_choice", with_prompt_names(*choice, tools)}};
+  Json holder = {{"tool_choice", *choice}};
+  use_prompt_names(holder["tool_choice"], tools);
   TRY(const Fields fields, Fields::of(holder, body.path()));
   return read_tool_choice(fields, tools.tools);
 }

@@ -8,6 +8,7 @@
 #include "api/models.h"
 #include "api/openai_chat.h"
 #include "app/answer.h"
+#include "app/chat_service.h"
 #include "app/messages_service.h"
 
 namespace kvern::app {
@@ -77,8 +78,8 @@ void serve_apply_template(ModelService& model, const http::Request& request, con
 void serve_input_tokens(ModelService& model, const http::Request& request, const Exchange& exchange) {
   const auto body = [&]() -> Result<std::string> {
     TRY(const ChatRequest chat, api::parse_chat_request(request.body, model.defaults()));
-    TRY(const chat::RenderedChat rendered, model.renderer().render(chat));
-    return api::encode_input_tokens(rendered.prompt.tokens.size());
+    TRY(const std::size_t tokens, prompt_tokens(model, chat, model.salt_of(request)));
+    return api::encode_input_tokens(tokens);
   };
   answer(exchange, body());
 }

@@ -96,7 +96,7 @@ Result<std::string> count_tokens(ModelService& model, const http::Request& http_
 Status start_compaction(ModelService& model, const http::Request& http_request, const Exchange& exchange) {
   const std::string salt = model.salt_of(http_request);
   TRY(api::ResponsesRequest request,
-      api::parse_compaction_request(http_request.body, StoredFor(model.responses(), salt)));
+      api::parse_compaction_request(http_request.body, StoredFor(model.responses(), salt), model.defaults()));
   ChatFormat format;
   const std::string tag = random_id();
   format.id = std::string(api::kResponsePrefix) + tag;

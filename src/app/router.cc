@@ -15,6 +15,7 @@
 #include "app/responses_service.h"
 #include "base/utf8.h"
 #include "http/auth.h"
+#include "http/local_name.h"
 
 namespace kvern::app {
 namespace {
@@ -105,9 +106,18 @@ void answer_no_route(http::Exchange& exchange, const http::Request& request, con
   exchange.respond(405, "application/json", api::wire_error(wire_of(request), error).body, {{"Allow", method}});
 }
 
+void answer_stranger(http::Exchange& exchange, const http::Request& request) {
+  const Error error{Code::unauthorized,
+                    "without an API key this server answers under local names only, and to no page of another site; "
+                    "start it with --api-key to use it under other names",
+                    ""};
+  exchange.respond(403, "application/json", api::wire_error(wire_of(request), error).body);
+}
+
 }  // namespace
 
 void Router::handle(http::Request request, std::shared_ptr<http::Exchange> exchange) {
+  if (api_keys_.empty() && !http::comes_from_here(request)) return answer_stranger(*exchange, request);
   if (is_greeting(request)) return serve_greeting(*exchange);
   const Found found = find_route(request);
   const api::Wire wire = wire_of(request);

@@ -23,6 +23,12 @@ TEST(SessionKey, AHeaderIsStrongerThanTheBody) {
   EXPECT_EQ(session_key(with({}), ""), "");
 }
 
+TEST(SessionKey, OnlyAnAgentStandsBehindASlash) {
+  EXPECT_EQ(session_key(with({}), "team/alice"), "team:alice");
+  EXPECT_EQ(session_key(with({{"x-claude-code-session-id", "a/b"}, {"x-claude-code-agent-id", "c/d"}}), ""),
+            "claude:a:b/c:d");
+}
+
 TEST(SessionKey, ALongOneIsCut) {
   EXPECT_LE(session_key(with({{"session-id", std::string(100'000, 'x')}}), "").size(), 1000U);
 }

@@ -71,4 +71,44 @@ bool JsonNesting::closes(char c) {
   return false;
 }
 
+namespace {
+
+// The code unit of the \uXXXX escape at `at`, or -1.
+int escaped_unit(std::string_view json, std::size_t at) {
+  if (at + 6 > json.size() || json[at] != '\\' || json[at + 1] != 'u') return -1;
+  int unit = 0;
+  for (std::size_t i = at + 2; i < at + 6; ++i) {
+    const int digit = hex_value(json[i]);
+    if (digit < 0) return -1;
+    unit = unit * 16 + digit;
+  }
+  return unit;
+}
+
+bool is_high(int unit) { return unit >= 0xD800 && unit < 0xDC00; }
+bool is_low(int unit) { return unit >= 0xDC00 && unit < 0xE000; }
+
+}  // namespace
+
+std::optional<std::string> without_lone_surrogates(std::string_view json) {
+  std::optional<std::string> out;
+  for (std::size_t at = json.find('\\'); at != std::string_view::npos; at = json.find('\\', at)) {
+    const int unit = escaped_unit(json, at);
+    if (unit < 0) {
+      at += 2;  // another escape; what it escapes may be a backslash
+      continue;
+    }
+    if (is_high(unit) && is_low(escaped_unit(json, at + 6))) {
+      at += 12;
+      continue;
+    }
+    if (is_high(unit) || is_low(unit)) {
+      if (!out) out.emplace(json);
+      out->replace(at, 6, "\\ufffd");
+    }
+    at += 6;
+  }
+  return out;
+}
+
 }  // namespace kvern

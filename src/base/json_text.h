@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,9 @@ class JsonNesting {
   bool in_string_ = false;
   bool escaped_ = false;
 };
+
+// The JSON text with every \u escape of half a surrogate pair as \ufffd; none when it has no such escape.
+// JavaScript clients send them where they cut a text in the middle of a character.
+std::optional<std::string> without_lone_surrogates(std::string_view json);
 
 }  // namespace kvern

@@ -37,6 +37,7 @@ inline constexpr std::size_t kTopLogprobs = 20;
 inline constexpr std::size_t kLogitBias = 1'024;
 inline constexpr std::size_t kFormatChoices = 4'096;  // guided_choice
 inline constexpr std::size_t kEffortBytes = 64;
+inline constexpr std::size_t kReferencedBytes = kBodyBytes;            // of stored items a request refers to
 inline constexpr std::size_t kStoredResponses = 4'096;                 // of /v1/responses; the longest unused go first
 inline constexpr std::size_t kStoredResponseBytes = 64 * 1024 * 1024;  // each counted with its whole conversation
 

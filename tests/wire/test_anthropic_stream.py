@@ -106,8 +106,8 @@ def test_a_wrong_field_is_named(server, path, fields, message):
     assert body["error"]["message"].startswith(message)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff{}", b"[" * 100_000, b'{"messages": [{"role": "user", "content": "\\ud83d"}]}'],
-                         ids=["empty", "cut", "list", "bytes", "deep", "half_character"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff{}", b"[" * 100_000],
+                         ids=["empty", "cut", "list", "bytes", "deep"])
 def test_a_body_that_is_no_json_object_is_refused_in_the_same_shape(server, body):
     response = server.http.post("/v1/messages", content=body)
     assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
