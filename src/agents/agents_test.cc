@@ -78,9 +78,13 @@ TEST(EveryAgent, AsksNoProxyForTheServer) {
   for (const Agent& agent : all_agents()) {
     const LaunchPlan plan = agent.plan(test_request(machine));
     EXPECT_EQ(variable(plan, "NO_PROXY"), "corp,127.0.0.1") << agent.name;
-    EXPECT_EQ(variable(plan, "no_proxy"), "127.0.0.1") << agent.name;
+    EXPECT_EQ(variable(plan, "no_proxy"), "corp,127.0.0.1") << agent.name << ": many programs read only this one";
     EXPECT_TRUE(remarks(plan, "NO_PROXY")) << agent.name;
   }
+  const TestMachine both = {
+      {{"HOME", "/home/me"}, {"https_proxy", "http://proxy"}, {"NO_PROXY", "corp"}, {"no_proxy", "lab"}}, {}};
+  const LaunchPlan plan = all_agents().front().plan(test_request(both));
+  for (const char* name : {"NO_PROXY", "no_proxy"}) EXPECT_EQ(variable(plan, name), "corp,lab,127.0.0.1");
 }
 
 TEST(EveryAgent, SaysThatAContextIsSmall) {

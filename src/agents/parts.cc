@@ -76,10 +76,14 @@ void bypass_proxies(const LaunchRequest& request, LaunchPlan& plan) {
   const bool proxied = std::any_of(proxies.begin(), proxies.end(), [&](const char* n) { return is_set(request, n); });
   if (!proxied) return;
   const std::string host = host_of(request.address);
-  for (const char* name : {"NO_PROXY", "no_proxy"}) {
-    const std::string before = request.environment(name).value_or("");
-    plan.set.push_back({name, before.empty() ? host : before + "," + host});
+  // Programs differ in which of the two they read first, so both say all that either said.
+  const std::string upper = request.environment("NO_PROXY").value_or("");
+  const std::string lower = request.environment("no_proxy").value_or("");
+  std::string hosts = upper;
+  for (const std::string& more : {lower == upper ? std::string() : lower, host}) {
+    if (!more.empty()) hosts += (hosts.empty() ? "" : ",") + more;
   }
+  for (const char* name : {"NO_PROXY", "no_proxy"}) plan.set.push_back({name, hosts});
   plan.remarks.push_back(fmt::format("a proxy is set; {} is added to NO_PROXY, so that it is not asked", host));
 }
 
