@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kUsualServer = "http://127.0.0.1:8080";
 constexpr int kHealthTimeout_ms = 2'000;
 constexpr int kLoadingPoll_ms = 200;
+constexpr int kMissesBorne = 5;  // in a row: a machine that reads a large model may be slow to answer
 constexpr std::int32_t kGuessedContext = 32'768;
 
 // "starting ... 12 s", redrawn on a terminal, said once elsewhere.
@@ -79,19 +80,23 @@ Status settle_context(const LaunchOptions& options, LaunchServer& server) {
   return {};
 }
 
-// Until it has its model. False: interrupted.
-bool wait_while_loading(const std::string& address, HealthAnswer& health, const volatile int& interrupts) {
+// Until it has its model.
+Status wait_while_loading(const std::string& address, HealthAnswer& health, const volatile int& interrupts) {
   const int before = interrupts;
   Waiting waiting(fmt::format("the server at {} loads its model", address));
-  while (health.is_loading && interrupts == before) {
+  int misses = 0;
+  while (health.is_loading && interrupts == before && misses <= kMissesBorne) {
     waiting.tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(kLoadingPoll_ms));
     const auto next = ask_health(address, kHealthTimeout_ms);
-    if (!next) break;
-    health = *next;
+    misses = next ? 0 : misses + 1;
+    if (next) health = *next;
   }
   waiting.end();
-  return interrupts == before;
+  if (interrupts != before) return fail(Code::cancelled, "stopped while the model was loading");
+  if (misses > 0)
+    return fail(Code::failed, fmt::format("the server at {} was loading its model and answers no more", address));
+  return {};
 }
 
 LaunchServer guess(const LaunchOptions& options, const std::string& why) {
@@ -129,8 +134,7 @@ Result<LaunchServer> find_launch_server(const LaunchOptions& options, const vola
   const std::string address = named ? options.server : std::string(kUsualServer);
   const bool only_look = options.show != LaunchOptions::Show::nothing;
   auto health = ask_health(address, kHealthTimeout_ms);
-  if (health && health->is_loading && !wait_while_loading(address, *health, interrupts))
-    return fail(Code::cancelled, "stopped while the model was loading");
+  if (health && health->is_loading) TRY_OK(wait_while_loading(address, *health, interrupts));
   std::string why = fmt::format("no server answers at {}", address);
   if (health && !health->is_kvern) why = fmt::format("what answers at {} is not kvern", address);
   if (health && health->is_kvern) {

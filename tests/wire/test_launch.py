@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -184,13 +185,19 @@ def test_a_server_that_cannot_start_is_an_error_with_its_reason(desk):
     assert not desk.report_path.exists()
 
 
-def test_a_server_that_loads_its_model_is_waited_for(desk):
+@contextmanager
+def loading_server(is_done=lambda asked: False, is_silent=lambda asked: False, on_ask=lambda asked: None):
+    """Its address. It says that it loads its model; each is asked with how many requests came so far."""
+
     class Loading(BaseHTTPRequestHandler):
         asked = 0
 
         def do_GET(self):
             Loading.asked += 1
-            loading = Loading.asked < 3
+            on_ask(Loading.asked)
+            if is_silent(Loading.asked):
+                return
+            loading = not is_done(Loading.asked)
             body = {"error": {"message": "the model is still loading"}}
             if not loading:
                 body = {"status": "ok", "model": "Late", "running": 0, "waiting": 0,
@@ -206,10 +213,22 @@ def test_a_server_that_loads_its_model_is_waited_for(desk):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Loading) as late:
         threading.Thread(target=late.serve_forever, daemon=True).start()
-        run = desk.run("opencode", "--server", f"http://127.0.0.1:{late.server_port}")
+        yield f"http://127.0.0.1:{late.server_port}"
         late.shutdown()
+
+
+def test_a_server_that_loads_its_model_is_waited_for(desk):
+    with loading_server(is_done=lambda asked: asked > 4, is_silent=lambda asked: asked in (2, 3)) as address:
+        run = desk.run("opencode", "--server", address)
     assert run.returncode == 0 and "loads its model" in run.stderr, run.stderr
     assert '"context":40960' in desk.report()["env"]["OPENCODE_CONFIG_CONTENT"]
+
+
+def test_a_server_that_ends_while_it_loads_is_an_error(desk):
+    with loading_server(is_silent=lambda asked: asked > 1) as address:
+        run = desk.run("opencode", "--server", address)
+    assert run.returncode == 1 and "answers no more" in run.stderr and "is not kvern" not in run.stderr, run.stderr
+    assert not desk.report_path.exists()
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 77), (signal.SIGHUP, 129)])
