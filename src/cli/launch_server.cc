@@ -82,10 +82,9 @@ Status settle_context(const LaunchOptions& options, LaunchServer& server) {
 
 // Until it has its model.
 Status wait_while_loading(const std::string& address, HealthAnswer& health, const volatile int& interrupts) {
-  const int before = interrupts;
   Waiting waiting(fmt::format("the server at {} loads its model", address));
   int misses = 0;
-  while (health.is_loading && interrupts == before && misses <= kMissesBorne) {
+  while (health.is_loading && interrupts == 0 && misses <= kMissesBorne) {
     waiting.tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(kLoadingPoll_ms));
     const auto next = ask_health(address, kHealthTimeout_ms);
@@ -93,7 +92,7 @@ Status wait_while_loading(const std::string& address, HealthAnswer& health, cons
     if (next) health = *next;
   }
   waiting.end();
-  if (interrupts != before) return fail(Code::cancelled, "stopped while the model was loading");
+  if (interrupts != 0) return fail(Code::cancelled, "stopped while the model was loading");
   if (misses > 0)
     return fail(Code::failed, fmt::format("the server at {} was loading its model and answers no more", address));
   return {};

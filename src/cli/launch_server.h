@@ -21,7 +21,7 @@ struct LaunchServer {
   std::vector<std::string> remarks;  // what was decided, and why
 };
 
-// Waits while a model loads, until interrupts changes (Code::cancelled) or it is silent for long
+// Waits while a model loads, until interrupts is not 0 (Code::cancelled) or it is silent for long
 // (Code::failed). With a Show other than nothing no server is started: where none answers, the numbers
 // are guesses, and a remark says so.
 Result<LaunchServer> find_launch_server(const LaunchOptions& options, const volatile int& interrupts);

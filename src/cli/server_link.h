@@ -63,7 +63,8 @@ class OwnServer {
   const std::string& log_path() const { return log_path_; }
   pid_t pid() const { return pid_; }
   // Until /health is fine. Code::failed when it ended first (it has said why), Code::cancelled
-  // when interrupts changes. on_wait is called again and again meanwhile.
+  // when interrupts is not 0: what came before the call counts, too. on_wait is called again and
+  // again meanwhile.
   Status wait_until_ready(const volatile int& interrupts, const std::function<void()>& on_wait = {});
 
  private:

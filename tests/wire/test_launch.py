@@ -231,6 +231,18 @@ def test_a_server_that_ends_while_it_loads_is_an_error(desk):
     assert not desk.report_path.exists()
 
 
+def test_a_signal_before_the_server_has_answered_counts(desk):
+    asked, answer = threading.Event(), threading.Event()
+    with loading_server(on_ask=lambda _: (asked.set(), answer.wait(10))) as address:
+        process = desk.start("codex", "--server", address)
+        assert asked.wait(20)
+        process.send_signal(signal.SIGTERM)
+        answer.set()
+        _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 143, stderr
+    assert desk.left_over() == [] and not desk.report_path.exists()
+
+
 @pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 77), (signal.SIGHUP, 129)])
 def test_a_signal_reaches_the_client_and_its_end_is_ours(desk, fake, number, status):
     process = desk.start("codex", "--model", fake("x"), STUB_DO="wait", KVERN_CACHE_DISK="0")
