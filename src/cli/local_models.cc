@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iomanip>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kManifestBytes = 256 * 1024;
 constexpr std::size_t kFilesLookedAt = 10'000;
+constexpr int kCommitCharacters = 64;
 
 struct Name {
   std::string org;  // empty for Ollama's plain names
@@ -82,11 +84,22 @@ std::vector<fs::path> model_files(const fs::path& folder) {
   return files;
 }
 
+// "F16" is in "m-F16.gguf" and "m-F16-00001-of-00002.gguf", not in "m-BF16.gguf"; "Q4_K" not in "m-Q4_K_M.gguf".
+bool has_part(std::string_view name, std::string_view part) {
+  const auto is_letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  for (std::size_t at = name.find(part); at != std::string_view::npos; at = name.find(part, at + 1)) {
+    const std::size_t end = at + part.size();
+    const bool begins = at == 0 || !is_letter_or_digit(name[at - 1]);
+    if (begins && (end == name.size() || name[end] == '.' || name[end] == '-')) return true;
+  }
+  return false;
+}
+
 // Of one repository's files that of the quantisation.
 std::optional<fs::path> choose(const std::vector<fs::path>& files, const std::string& tag) {
   const auto with = [&](const std::string& quant) -> std::optional<fs::path> {
     for (const fs::path& file : files) {
-      if (lower(file.filename().string()).find(lower(quant)) != std::string::npos) return file;
+      if (has_part(lower(file.filename().string()), lower(quant))) return file;
     }
     return std::nullopt;
   };
@@ -95,8 +108,18 @@ std::optional<fs::path> choose(const std::vector<fs::path>& files, const std::st
   return files.empty() ? std::nullopt : std::optional(files.front());
 }
 
+// The snapshot of the branch first; an older one may have what was not downloaded again.
 std::optional<fs::path> in_hugging_face(const Name& name, const fs::path& hub) {
-  return choose(model_files(hub / fmt::format("models--{}--{}", name.org, name.repo) / "snapshots"), name.tag);
+  const fs::path repo = hub / fmt::format("models--{}--{}", name.org, name.repo);
+  std::error_code ignored;
+  if (fs::is_regular_file(repo / "refs" / "main", ignored)) {
+    std::string commit;
+    std::ifstream(repo / "refs" / "main") >> std::setw(kCommitCharacters) >> commit;
+    if (is_plain(commit)) {
+      if (auto found = choose(model_files(repo / "snapshots" / commit), name.tag)) return found;
+    }
+  }
+  return choose(model_files(repo / "snapshots"), name.tag);
 }
 
 // llama.cpp's older cache: all files in one folder, "org_repo_file.gguf".

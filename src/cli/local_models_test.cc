@@ -54,6 +54,31 @@ TEST_F(LocalModels, HuggingFacesCacheIsReadBySnapshot) {
   EXPECT_EQ(find("org/Other"), "");
 }
 
+TEST_F(LocalModels, ATagIsAWholePartOfTheName) {
+  const fs::path repo = ".lmstudio/models/org/m";
+  write(repo / "m-BF16.gguf");
+  write(repo / "m-IQ4_XS.gguf");
+  write(repo / "m-Q4_K_M.gguf");
+  for (const char* tag : {"F16", "Q4_K", "Q4", "4_XS"}) EXPECT_EQ(find(std::string("org/m:") + tag), "") << tag;
+  write(repo / "m.f16-00001-of-00002.gguf");
+  EXPECT_EQ(find("org/m:F16"), (repo / "m.f16-00001-of-00002.gguf").string());
+  EXPECT_EQ(find("org/m:BF16"), (repo / "m-BF16.gguf").string());
+}
+
+TEST_F(LocalModels, OfSeveralSnapshotsTheBranchsIsTaken) {
+  const fs::path repo = ".cache/huggingface/hub/models--org--m";
+  write(repo / "snapshots/aaa/m-Q4_K_M.gguf");
+  write(repo / "snapshots/aaa/m-Q8_0.gguf");
+  write(repo / "snapshots/bbb/m-Q4_K_M.gguf");
+  write(repo / "refs/main", "bbb\n");
+  EXPECT_EQ(find("org/m"), (repo / "snapshots/bbb/m-Q4_K_M.gguf").string());
+  EXPECT_EQ(find("org/m:Q8_0"), (repo / "snapshots/aaa/m-Q8_0.gguf").string()) << "only the older one has it";
+  for (const char* odd : {"", "../../../..", "/", "ccc"}) {
+    write(repo / "refs/main", odd);
+    EXPECT_EQ(find("org/m"), (repo / "snapshots/aaa/m-Q4_K_M.gguf").string()) << odd;
+  }
+}
+
 TEST_F(LocalModels, AModelInPartsIsItsFirst) {
   const fs::path repo = ".lmstudio/models/org/big";
   write(repo / "big-Q4_K_M-00002-of-00002.gguf");
