@@ -38,7 +38,6 @@ constexpr Command kCommand = {"chat", "Talks to a model in the terminal.", kFlag
                               "  kvern chat -p \"What is a prefix tree?\"\n"
                               "  git diff | kvern chat -s \"Write a commit message for this diff.\""};
 
-constexpr std::string_view kDefaultServer = "http://127.0.0.1:8080";
 constexpr int kLookAround_ms = 50;          // how soon Ctrl-C is heard while the server is silent
 constexpr int kAnswerTimeout_ms = 600'000;  // a long prompt on a small machine is silent for minutes
 
@@ -234,7 +233,7 @@ Result<Target> find_server(const Settings& settings, const FlagValues& flags) {
     return fail(Code::invalid, "a running server has its model already; give --model or a server, not both", "--model");
   }
   const bool socket = settings.find("unix-socket") != nullptr && !flags.contains("server");
-  const std::string server = settings.text("server", kDefaultServer);
+  const std::string server = settings.text("server", kUsualServer);
   const std::string address = socket ? "unix:" + settings.text("unix-socket") : server;
   const bool named = socket || settings.find("server") != nullptr;
   if (const auto health = ask_health(address, 2'000)) return Target{address, std::nullopt};

@@ -14,7 +14,6 @@
 namespace kvern::cli {
 namespace {
 
-constexpr std::string_view kUsualServer = "http://127.0.0.1:8080";
 constexpr int kHealthTimeout_ms = 2'000;
 constexpr int kLoadingPoll_ms = 200;
 constexpr int kMissesBorne = 5;  // in a row: a machine that reads a large model may be slow to answer

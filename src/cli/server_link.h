@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,6 +15,9 @@
 #include "http/client.h"
 
 namespace kvern::cli {
+
+// Where `kvern serve` listens when it is not told.
+inline constexpr std::string_view kUsualServer = "http://127.0.0.1:8080";
 
 // What /health says, if something answers at all.
 struct HealthAnswer {

@@ -17,10 +17,11 @@
 namespace kvern::cli {
 namespace {
 
-constexpr std::string_view kUsualServer = "http://127.0.0.1:8080";
 constexpr int kLineTimeout_ms = 200;  // who draws a status line waits for it
 constexpr int kTimeout_ms = 2'000;
-constexpr std::size_t kModelCharacters = 24;
+constexpr std::size_t kModelBytes = 24;  // never fewer than its columns
+constexpr std::size_t kModelBytesLeast = 8;
+constexpr std::size_t kColumns = 80;
 
 constexpr std::array kFlags = {
     Flag{"server", 0, "URL", "STATUS", "default: http://127.0.0.1:8080"},
@@ -31,10 +32,10 @@ constexpr Command kCommand = {"status", "Says in a line what a running server is
                               "  kvern status\n"
                               "  kvern status --line      for the status line of another program"};
 
-std::string short_name(const std::string& model) {
+std::string short_name(const std::string& model, std::size_t most) {
   const std::string clean = without_controls(model);
-  if (clean.size() <= kModelCharacters) return clean;
-  std::size_t end = kModelCharacters - 1;
+  if (clean.size() <= most) return clean;
+  std::size_t end = most - 1;
   while (end > 0 && (static_cast<unsigned char>(clean[end]) & 0xC0U) == 0x80U) --end;  // whole characters only
   return clean.substr(0, end) + "…";
 }
@@ -62,11 +63,18 @@ std::string last_prompt(const std::string& address, const std::string& api_key, 
   return fmt::format("last prompt {}, {:.0f} % reused", length, std::floor(std::max(reused, 0.0) * 100));
 }
 
-std::string line_of(const HealthAnswer& health) {
+// The name gives way first, then what the last prompt was.
+std::string line_of(const HealthAnswer& health, const std::string& last) {
   if (health.is_loading) return "kvern loads its model";
   std::string work = health.running == 0 ? std::string("idle") : fmt::format("{} running", health.running);
   if (health.waiting > 0) work += fmt::format(", {} waiting", health.waiting);
-  return fmt::format("kvern {} · {}", short_name(health.model), work);
+  constexpr std::size_t kWithoutNameAndWork = 9;  // "kvern ", " · "
+  const std::size_t taken = kWithoutNameAndWork + work.size();
+  const std::size_t taken_by_last = last.empty() ? 0 : 3 + last.size();
+  if (taken_by_last > 0 && taken + taken_by_last + kModelBytesLeast > kColumns) return line_of(health, "");
+  const std::size_t room = kColumns - std::min(taken + taken_by_last, kColumns - kModelBytesLeast);
+  return fmt::format("kvern {} · {}{}{}", short_name(health.model, std::min(room, kModelBytes)), work,
+                     last.empty() ? "" : " · ", last);
 }
 
 Result<int> status(std::span<const std::string> arguments) {
@@ -83,7 +91,7 @@ Result<int> status(std::span<const std::string> arguments) {
   if (known) {
     const std::string last =
         health->is_loading ? "" : last_prompt(address, settings.text("api-key"), line ? kLineTimeout_ms : kTimeout_ms);
-    put(fmt::format("{}{}{}\n", line_of(*health), last.empty() ? "" : " · ", last));
+    put(line_of(*health, last) + "\n");
   }
   if (known || line) return kOk;
   return fail(Code::not_found,

@@ -186,8 +186,9 @@ def test_a_server_that_cannot_start_is_an_error_with_its_reason(desk):
 
 
 @contextmanager
-def loading_server(is_done=lambda asked: False, is_silent=lambda asked: False, on_ask=lambda asked: None):
-    """Its address. It says that it loads its model; each is asked with how many requests came so far."""
+def loading_server(is_done=lambda asked: False, is_silent=lambda asked: False, on_ask=lambda asked: None, **facts):
+    """Its address. It says that it loads its model; each is asked with how many requests came so far. Facts are what
+    it says when it is done."""
 
     class Loading(BaseHTTPRequestHandler):
         asked = 0
@@ -201,7 +202,7 @@ def loading_server(is_done=lambda asked: False, is_silent=lambda asked: False, o
             body = {"error": {"message": "the model is still loading"}}
             if not loading:
                 body = {"status": "ok", "model": "Late", "running": 0, "waiting": 0,
-                        "data": [{"id": "Late", "context_length": 40960}]}
+                        "data": [{"id": "Late", "context_length": 40960}]} | facts
             data = json.dumps(body).encode()
             self.send_response(503 if loading else 200)
             self.send_header("Content-Length", str(len(data)))
@@ -386,3 +387,12 @@ def test_status_is_a_short_line_and_silent_where_no_server_is(serve, fake, no_se
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     run = run_kvern("status", "--server", no_server)
     assert run.returncode == 3 and "kvern serve" in run.stderr
+
+
+def test_a_status_line_has_at_most_80_columns(desk):
+    facts = {"model": "x" * 40, "prompt_tokens": 123456, "computed_tokens": 1}
+    for running, waiting in ((8, 0), (16, 128), (16000, 12800), (2**60, 2**60)):
+        with loading_server(is_done=lambda _: True, running=running, waiting=waiting, **facts) as address:
+            line = run_kvern("status", "--line", "--server", address).stdout
+        assert 60 < len(line.rstrip("\n")) <= 80 and f" · {running} running" in line, line
+        assert ("last prompt 123.5k, 99 % reused" in line) == (running < 2**60), line
