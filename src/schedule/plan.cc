@@ -74,7 +74,10 @@ void make_plan(std::span<const PlanItem> items, const PlanLimits& limits, Plan& 
     room.take(1);
   }
   const std::size_t decoding = plan.shares.size();
-  if (decoding > 1) room.bound();
+  // What a lone stream's step takes is not measured while something else is in it, however often it is forced.
+  const bool finds_out = decoding == 1 && !limits.beside_us &&
+                         std::any_of(items.begin(), items.end(), [](const auto& item) { return item.prefills(); });
+  if (decoding > 1 || finds_out) room.bound();
   for (PlanShare& share : plan.shares) {
     const PlanItem& item = items[share.item];
     if (item.pending > 1) share.tokens += room.take(item.pending - 1, item);

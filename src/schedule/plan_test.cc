@@ -97,6 +97,16 @@ TEST(Plan, ALoneStreamGetsAllItsForcedTokens) {
   EXPECT_EQ(share(plan_of({forced(129)}, {512, {}}), 0), 129);
 }
 
+// Else a grammar that forces something after every draw would keep every prompt from being computed.
+TEST(Plan, WhileAPrefillWaitsForAMeasurementAStreamsForcedTokensWaitToo) {
+  const Plan plan = plan_of({forced(129), prefill(2000)}, {512, {}});
+  EXPECT_EQ(share(plan, 0), 1);
+  EXPECT_EQ(share(plan, 1), 0);
+  const Plan known = plan_of({forced(129), prefill(2000)}, kHalfMore);
+  EXPECT_EQ(share(known, 0), 129);
+  EXPECT_EQ(share(known, 1), 50);
+}
+
 TEST(Plan, NoRunTakesTheTokenOfAnotherSequence) {
   const Plan plan = plan_of({forced(100), forced(100), forced(1), prefill(50)}, {32, 1600});
   EXPECT_EQ(share(plan, 0), 1 + 16);

@@ -159,6 +159,24 @@ TEST(SchedulerForced, ManyAtOnceSayWhatEachSaysAlone) {
   }
 }
 
+// Every step of this stream has forced tokens in it.
+TEST(SchedulerForced, AGrammarThatForcesAfterEveryDrawKeepsNoPromptFromBeingComputed) {
+  World world;
+  world.engine().charge(world.clock(), {10'000, 100, 0});
+  GenerateRequest r = call(world, World::turn("hello"), R"(start: (/[a-z]/ "--")+ "!")");
+  r.tokens_max = 3000;
+  const auto endless = world.submit(std::move(r));
+  for (int i = 0; i < 4; ++i) world.scheduler().step();
+  const auto prompt = world.submit(world.request(World::turn(std::string(20, 'p'))));
+  Answer answer;
+  for (int steps = 0; !answer.ended && steps < 100; ++steps) {
+    world.scheduler().step();
+    answer = World::take(*prompt);
+  }
+  EXPECT_TRUE(answer.ended);
+  EXPECT_FALSE(World::take(*endless).ended) << "there was a stream to wait for";
+}
+
 TEST(SchedulerForced, TokenLimitsCutARun) {
   World world;
   for (int tokens = 1; tokens < 30; ++tokens) {
