@@ -53,17 +53,19 @@ Result<int> run_in_foreground(const std::vector<std::string>& argv, const std::v
   TRY(const pid_t child, start_child(argv, setup));
   g_child = child;
   if (g_held != held_before) ::kill(child, g_last);  // came before g_child was there
-  int raw = 0;
   for (;;) {
-    const pid_t changed = ::waitpid(child, &raw, WUNTRACED);
-    if (changed < 0 && errno == EINTR) continue;
-    if (changed < 0) raw = 127 << 8;
-    if (changed < 0 || !WIFSTOPPED(raw)) break;
+    siginfo_t change{};
+    // It stays there to be waited for: its number must not be another's while the handler knows it.
+    const int failed = ::waitid(P_PID, static_cast<id_t>(child), &change, WEXITED | WSTOPPED | WNOWAIT);
+    if (failed != 0 && errno == EINTR) continue;
+    if (failed != 0 || change.si_code != CLD_STOPPED) break;
+    siginfo_t stop{};
+    if (::waitid(P_PID, static_cast<id_t>(child), &stop, WSTOPPED | WNOHANG) != 0 || stop.si_pid == 0) continue;
     ::raise(SIGSTOP);  // our shell waits for us, not for the program
     ::kill(child, SIGCONT);
   }
   g_child = 0;
-  return exit_status(raw);
+  return wait_for_child(child);
 }
 
 }  // namespace kvern::cli
