@@ -122,7 +122,8 @@ Status check_reach(const Settings& settings, const app::ServeOptions& options) {
 }  // namespace
 
 const Command& serve_flags() {
-  static const Command command = {"serve", "Serves a model over the APIs of OpenAI and Anthropic until Ctrl-C.", kFlags, kExamples};
+  static const Command command = {"serve", "Serves a model over the APIs of OpenAI and Anthropic until Ctrl-C.", kFlags,
+                                  kExamples};
   return command;
 }
 

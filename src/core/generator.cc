@@ -1,5 +1,6 @@
 #include "core/generator.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvern {
@@ -28,9 +29,9 @@ void Stream::end(Ending ending) {
   if (was_empty && on_ready) on_ready();
 }
 
-bool Stream::full() const {
+std::size_t Stream::room() const {
   const std::lock_guard lock(mutex_);
-  return steps_.size() >= capacity_;
+  return capacity_ - std::min(capacity_, steps_.size());
 }
 
 std::optional<Ending> Stream::take(std::vector<Step>& steps) {

@@ -93,7 +93,8 @@ class Stream {
   // Producer side. At most one Ending, after the last step.
   void offer(Step step);
   void end(Ending ending);
-  bool full() const;
+  bool full() const { return room() == 0; }
+  std::size_t room() const;  // steps until it is full
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
 
   // Consumer side. Moves what is there into steps; returns the Ending once everything before it

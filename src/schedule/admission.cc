@@ -47,11 +47,20 @@ void Scheduler::sort_from(std::size_t begin) {
             [this](const Sequence* a, const Sequence* b) { return goes_before(claim_of(*a), claim_of(*b)); });
 }
 
+// Until somebody ends, whoever had to give way would only be back at once. But it may be gone by now, and
+// those that stayed may not be moving.
+bool Scheduler::still_crowded() const {
+  const auto gave_way = [](const auto& sequence) { return sequence->preempted > 0; };
+  const auto moves = [](const auto& sequence) { return !sequence->parked(); };
+  return crowded_ && std::any_of(waiting_.begin(), waiting_.end(), gave_way) &&
+         std::any_of(running_.begin(), running_.end(), moves);
+}
+
 // By claim. Who waits for a shared prefix lets others pass; who waits for cells does not, or a long prompt
 // would starve. Parked sequences do not count: a slow reader, or who waits for a grammar, holds cells, not a
 // place.
 void Scheduler::admit() {
-  if (waiting_.empty() || (crowded_ && !running_.empty())) return;
+  if (waiting_.empty() || still_crowded()) return;
   crowded_ = false;
   std::int32_t active = static_cast<std::int32_t>(
       std::count_if(running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked(); }));

@@ -232,9 +232,9 @@ void Scheduler::restored(Sequence& sequence) {
   tell_progress(sequence);
 }
 
-// Not more than the stream has room for: a slow client shall not keep its prompt from being computed.
+// One place stays free, or the sequence would park: a slow client shall not keep its prompt from being computed.
 void Scheduler::tell_progress(Sequence& sequence) const {
-  if (!sequence.request().progress || sequence.started() || sequence.stream().full()) return;
+  if (!sequence.request().progress || sequence.started() || sequence.stream().room() < 2) return;
   const Usage& usage = sequence.usage;
   const PromptProgress progress{usage.prompt_tokens, usage.reused_tokens(), usage.prompt_tokens - usage.pending_tokens,
                                 clock_.now_us() - sequence.prefill_begin_us};

@@ -116,6 +116,7 @@ class Scheduler final : public Generator {
   void order_waiting();
   void sort_from(std::size_t begin);
   void admit();
+  bool still_crowded() const;
   void place(Sequence& sequence, const Status& started);
   bool must_wait_for_prefix(Sequence& waiting);
   Status start(Sequence& sequence);

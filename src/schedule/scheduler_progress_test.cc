@@ -55,14 +55,17 @@ TEST(SchedulerProgress, IsNotToldUnasked) {
   EXPECT_THAT(progress_of(*stream), IsEmpty());
 }
 
-// Three steps fill this client's stream before the prompt is done.
+// Three steps would fill this client's stream before the prompt is done.
 TEST(SchedulerProgress, AClientThatTakesNothingGetsItsPromptComputedAllTheSame) {
   World world({}, {.memory_bytes = 64 << 20}, small_chunks());
   GenerateRequest request = world.request(kHead + World::turn("hello"));
   request.progress = true;
   const auto stream = world.submit(std::move(request), 3);
   world.run();
-  EXPECT_EQ(progress_of(*stream).size(), 3U);
+  const std::vector<RequestReport> reports = world.scheduler().requests();
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].reused_tokens + reports[0].computed_tokens, reports[0].prompt_tokens);
+  EXPECT_EQ(progress_of(*stream).size(), 2U);
   Answer answer;
   while (!answer.ended) {
     world.run();
