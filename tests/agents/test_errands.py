@@ -4,7 +4,7 @@ import pytest
 
 import errands
 from clients import CLIENTS, DETOURS, missing
-from judge import check_run
+from verdict import check_run
 
 if why := missing():
     pytest.skip(why, allow_module_level=True)
