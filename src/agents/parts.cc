@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/model_roles.h"
+
 namespace kvern::agents {
 namespace {
 
@@ -28,8 +30,8 @@ std::string host_of(std::string_view address) {
 
 }  // namespace
 
-std::string aux_model(const LaunchRequest& request) { return request.model + ":aux"; }
-std::string subagent_model(const LaunchRequest& request) { return request.model + ":subagent"; }
+std::string aux_model(const LaunchRequest& request) { return request.model + std::string(kAuxRole); }
+std::string subagent_model(const LaunchRequest& request) { return request.model + std::string(kSubagentRole); }
 
 std::string key_or_word(const LaunchRequest& request) { return request.api_key.empty() ? "kvern" : request.api_key; }
 

@@ -46,6 +46,8 @@ struct Choice {
 };
 
 void collect(Choice& choice, const Event& event);  // appends one event to a choice
+// What collect() put together, apart again: a part of text or reasoning is one event.
+std::vector<Event> events_of(const Choice& choice);
 
 class AnswerEncoder {
  public:

@@ -93,26 +93,20 @@ std::string thinking_block(std::string_view thinking) {
   return out + ",\"signature\":\"" + signature_of(thinking) + "\"}";
 }
 
-// "" for words that are blank.
-std::string words_block(Kind kind, std::string_view words) {
-  if (is_blank(words)) return {};
-  return kind == Kind::text ? text_block(words) : thinking_block(words);
+// The block an event stands for in a whole answer; "" for none: words that are blank, the rest of a call.
+std::string block_of(const Event& event, const Choice& choice) {
+  if (const auto* text = std::get_if<TextEvent>(&event)) return is_blank(text->text) ? "" : text_block(text->text);
+  if (const auto* reasoning = std::get_if<ReasoningEvent>(&event))
+    return is_blank(reasoning->text) ? "" : thinking_block(reasoning->text);
+  if (const auto* call = std::get_if<CallStartEvent>(&event))
+    return call_block(choice.tool_calls[static_cast<std::size_t>(call->index)]);
+  return {};
 }
 
 void append_content(std::string& out, const Choice& choice) {
-  std::string_view text = choice.content;
-  std::string_view reasoning = choice.reasoning;
-  std::size_t calls = 0;
   bool first = true;
-  for (const ChoicePart& part : choice.parts) {
-    std::string block;
-    if (part.kind == Kind::call) {
-      block = call_block(choice.tool_calls[calls++]);
-    } else {
-      std::string_view& rest = part.kind == Kind::text ? text : reasoning;
-      block = words_block(part.kind, rest.substr(0, part.bytes));
-      rest.remove_prefix(part.bytes);
-    }
+  for (const Event& event : events_of(choice)) {
+    const std::string block = block_of(event, choice);
     if (block.empty()) continue;
     if (!first) out += ',';
     first = false;

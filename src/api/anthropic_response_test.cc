@@ -3,10 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "api/anthropic_messages.h"
+#include "api/test_json.h"
 #include "base/json.h"
 
 namespace kvern::api {
 namespace {
+
+using testing::parsed;
 
 ResponseHead head() { return {"msg_1", "model \"m\"", 1700000000}; }
 
@@ -32,12 +35,6 @@ std::vector<Frame> stream(const std::vector<Event>& events, const End& end = {},
   encoder.ending(0, end.reason, end.stop, frames);
   encoder.done(usage(), frames);
   return frames;
-}
-
-Json parsed(const std::string& text) {
-  const auto json = parse_json(text);
-  EXPECT_TRUE(json) << text;
-  return json ? *json : Json();
 }
 
 Json whole(const std::vector<Event>& events, const End& end = {}, Shown shown = Shown::content) {

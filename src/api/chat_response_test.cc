@@ -7,6 +7,7 @@
 #include <random>
 
 #include "api/openai_chat.h"
+#include "api/test_json.h"
 #include "api/test_vocab.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -14,15 +15,11 @@
 namespace kvern::api {
 namespace {
 
+using testing::parsed;
+
 const ByteVocab kVocab;
 
 ResponseHead head() { return {"chatcmpl-1", "model \"m\"", 1700000000}; }
-
-Json parsed(const std::string& text) {
-  const auto json = parse_json(text);
-  EXPECT_TRUE(json) << text;
-  return json ? *json : Json();
-}
 
 // What a client holds of one choice after it has read all chunks.
 struct Received {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/openai_completions.h"
+#include "api/test_json.h"
 #include "api/test_vocab.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -12,13 +13,9 @@
 namespace kvern::api {
 namespace {
 
-const ByteVocab kVocab;
+using testing::parsed;
 
-Json parsed(const std::string& text) {
-  const auto json = parse_json(text);
-  EXPECT_TRUE(json) << text;
-  return json ? *json : Json();
-}
+const ByteVocab kVocab;
 
 using Prompts = std::vector<CompletionRequest::Prompt>;
 

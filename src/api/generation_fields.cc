@@ -78,15 +78,6 @@ Status read_logit_bias(const Fields& body, std::vector<std::pair<TokenId, float>
   return {};
 }
 
-// One spelling of the token limit; -1 says "no limit", as llama-server and LM Studio have it.
-Status read_limit(const Fields& body, std::string_view name, std::optional<std::int32_t>& out) {
-  const Json* value = body.find(name);
-  if (value == nullptr || whole_number(*value) == -1) return {};
-  TRY(const std::int64_t tokens, to_integer(*value, {1, INT32_MAX}, body.path_of(name)));
-  if (!out) out = static_cast<std::int32_t>(tokens);
-  return {};
-}
-
 Status add_stop(const Json& value, const std::string& path, std::vector<std::string>& out) {
   const auto* text = value.get_ptr<const std::string*>();
   if (text == nullptr) return mismatch(path, "a string", value);
@@ -113,10 +104,18 @@ Status read_sampling(const Fields& body, SamplingParams& out) {
   return read_logit_bias(body, out.logit_bias);
 }
 
+Status read_token_limit(const Fields& body, std::string_view name, std::optional<std::int32_t>& out) {
+  const Json* value = body.find(name);
+  if (value == nullptr || whole_number(*value) == -1) return {};
+  TRY(const std::int64_t tokens, to_integer(*value, {1, INT32_MAX}, body.path_of(name)));
+  if (!out) out = static_cast<std::int32_t>(tokens);
+  return {};
+}
+
 Status read_token_limit(const Fields& body, std::optional<std::int32_t>& out) {
-  TRY_OK(read_limit(body, "max_completion_tokens", out));
-  TRY_OK(read_limit(body, "max_tokens", out));
-  return read_limit(body, "n_predict", out);
+  TRY_OK(read_token_limit(body, "max_completion_tokens", out));
+  TRY_OK(read_token_limit(body, "max_tokens", out));
+  return read_token_limit(body, "n_predict", out);
 }
 
 Status read_stops(const Fields& body, std::string_view name, std::vector<std::string>& out) {

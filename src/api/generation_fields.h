@@ -19,6 +19,8 @@ namespace kvern::api {
 
 Status read_sampling(const Fields& body, SamplingParams& out);  // all but log probabilities
 Status read_token_limit(const Fields& body, std::optional<std::int32_t>& out);
+// One spelling of it. What was read before stays; -1 says "no limit", as llama-server and LM Studio have it.
+Status read_token_limit(const Fields& body, std::string_view name, std::optional<std::int32_t>& out);
 Status read_stops(const Fields& body, std::string_view name, std::vector<std::string>& out);
 Status read_session(const Fields& body, std::string& out);
 Status read_choices(const Fields& body, std::int32_t& out);

@@ -30,12 +30,9 @@ void append_token(std::string& out, const TokenLogprob& token, const Vocab& voca
   append_number(out, token.token);
   out += ",\"token\":";
   append_json_string(out, piece);
-  out += ",\"bytes\":[";
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    if (i > 0) out += ',';
-    append_number(out, static_cast<unsigned char>(piece[i]));
-  }
-  out += "],\"logprob\":";
+  out += ",\"bytes\":";
+  append_bytes(out, piece);
+  out += ",\"logprob\":";
   append_logprob(out, token.logprob);
 }
 
@@ -55,22 +52,14 @@ void append_probabilities(std::string& out, std::span<const StepLogprobs> steps,
   out += ']';
 }
 
-void append_tokens(std::string& out, std::span<const TokenId> tokens) {
-  out += ",\"tokens\":[";
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (i > 0) out += ',';
-    append_number(out, tokens[i]);
-  }
-  out += ']';
-}
-
 // {"index":...,"content":...,"tokens":[...]
 void open(std::string& out, std::size_t choice, std::string_view text, std::span<const TokenId> tokens) {
   out += "{\"index\":";
   append_number(out, static_cast<std::int64_t>(choice));
   out += ",\"content\":";
   append_json_string(out, text);
-  append_tokens(out, tokens);
+  out += ",\"tokens\":";
+  append_numbers(out, tokens);
 }
 
 double per(double amount, double of) { return of > 0 ? amount / of : 0; }

@@ -6,19 +6,16 @@
 #include <nlohmann/json.hpp>
 
 #include "api/llama_props.h"
+#include "api/test_json.h"
 #include "api/test_vocab.h"
 #include "base/json.h"
 
 namespace kvern::api {
 namespace {
 
-const ByteVocab kVocab;
+using testing::parsed;
 
-Json parsed(const std::string& text) {
-  const auto json = parse_json(text);
-  EXPECT_TRUE(json) << text;
-  return json ? *json : Json();
-}
+const ByteVocab kVocab;
 
 Ending ending(FinishReason reason, std::string stop = {}) {
   Ending out;

@@ -21,12 +21,7 @@ void append_piece(std::string& out, std::string_view piece) {
     append_json_string(out, piece);
     return;
   }
-  out += '[';
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    if (i > 0) out += ',';
-    append_number(out, static_cast<unsigned char>(piece[i]));
-  }
-  out += ']';
+  append_bytes(out, piece);
 }
 
 // {"NAME":"text"}

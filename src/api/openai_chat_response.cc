@@ -143,6 +143,29 @@ void collect(Choice& choice, const Event& event) {
              event);
 }
 
+std::vector<Event> events_of(const Choice& choice) {
+  std::vector<Event> events;
+  std::size_t content = 0;
+  std::size_t reasoning = 0;
+  std::int32_t calls = 0;
+  for (const ChoicePart& part : choice.parts) {
+    if (part.kind == ChoicePart::Kind::text) {
+      events.emplace_back(TextEvent{choice.content.substr(content, part.bytes)});
+      content += part.bytes;
+    } else if (part.kind == ChoicePart::Kind::reasoning) {
+      events.emplace_back(ReasoningEvent{choice.reasoning.substr(reasoning, part.bytes)});
+      reasoning += part.bytes;
+    } else {
+      const ToolCall& call = choice.tool_calls[static_cast<std::size_t>(calls)];
+      events.emplace_back(CallStartEvent{calls, call.id, call.name});
+      events.emplace_back(CallArgsEvent{calls, call.arguments});
+      if (part.call_ended) events.emplace_back(CallEndEvent{calls, call.written_id});
+      ++calls;
+    }
+  }
+  return events;
+}
+
 CustomTools custom_tools(std::span<const Tool> tools) {
   CustomTools names;
   for (const Tool& tool : tools)

@@ -22,12 +22,8 @@ void append_token(std::string& out, const TokenLogprob& entry, const Vocab& voca
   append_json_string(out, piece);
   out += ",\"logprob\":";
   append_logprob(out, entry.logprob);
-  out += ",\"bytes\":[";
-  for (std::size_t i = 0; i < piece.size(); ++i) {
-    if (i > 0) out += ',';
-    append_number(out, static_cast<unsigned char>(piece[i]));
-  }
-  out += ']';
+  out += ",\"bytes\":";
+  append_bytes(out, piece);
 }
 
 // {"token text": logprob, ...}: the best, and the drawn one when it is not among them. Tokens whose
@@ -90,6 +86,10 @@ std::string usage_details(const Usage& usage) {
 }
 
 void append_number(std::string& out, std::int64_t number) { fmt::format_to(std::back_inserter(out), "{}", number); }
+
+void append_bytes(std::string& out, std::string_view text) {
+  append_numbers(out, std::span(reinterpret_cast<const unsigned char*>(text.data()), text.size()));
+}
 
 void append_logprob(std::string& out, float logprob) {
   const float known = std::isfinite(logprob) ? std::max(logprob, kVeryUnlikely) : kVeryUnlikely;

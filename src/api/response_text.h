@@ -20,6 +20,21 @@ std::string usage_details(const Usage& usage);
 
 void append_number(std::string& out, std::int64_t number);
 
+// [1,2,...]
+template <typename Numbers>
+void append_numbers(std::string& out, const Numbers& numbers) {
+  out += '[';
+  bool first = true;
+  for (const auto number : numbers) {
+    if (!first) out += ',';
+    first = false;
+    append_number(out, number);
+  }
+  out += ']';
+}
+
+void append_bytes(std::string& out, std::string_view text);  // as a list of numbers
+
 // A logarithm of a probability: JSON has no infinity, so what is not finite is -9999, OpenAI's word
 // for "very unlikely".
 void append_logprob(std::string& out, float logprob);

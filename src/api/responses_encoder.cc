@@ -186,27 +186,7 @@ void ResponsesEncoder::failed(const Error& error, std::vector<Frame>& out) {
 std::string ResponsesEncoder::whole(std::span<const Choice> choices, const Usage& usage) {
   std::vector<Frame> frames;
   const Choice& choice = choices.front();
-  std::string_view content = choice.content;
-  std::string_view reasoning = choice.reasoning;
-  std::int32_t call = 0;
-  const auto cut = [](std::string_view& from, std::size_t bytes) {
-    std::string text(from.substr(0, bytes));
-    from.remove_prefix(text.size());
-    return text;
-  };
-  for (const ChoicePart& part : choice.parts) {
-    if (part.kind == ChoicePart::Kind::text) {
-      take(TextEvent{cut(content, part.bytes)}, frames);
-    } else if (part.kind == ChoicePart::Kind::reasoning) {
-      take(ReasoningEvent{cut(reasoning, part.bytes)}, frames);
-    } else {
-      const ToolCall& made = choice.tool_calls[static_cast<std::size_t>(call)];
-      take(CallStartEvent{call, made.id, made.name}, frames);
-      take(CallArgsEvent{call, made.arguments}, frames);
-      if (part.call_ended) take(CallEndEvent{call}, frames);
-      ++call;
-    }
-  }
+  for (const Event& event : events_of(choice)) take(event, frames);
   ending(0, choice.reason, choice.stop, frames);
   done(usage, frames);
   return body_;

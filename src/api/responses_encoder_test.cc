@@ -6,10 +6,13 @@
 
 #include "api/openai_responses.h"
 #include "api/response_items_page.h"
+#include "api/test_json.h"
 #include "base/json.h"
 
 namespace kvern::api {
 namespace {
+
+using testing::parsed;
 
 constexpr const char* kTag = "TTTTTTTTTTTTTTTTTTTTTTTT";
 
@@ -26,12 +29,6 @@ ResponsesHead head() {
                 {"sh", {CallKind::local_shell, "local_shell"}}};
   head.seals_reasoning = true;
   return head;
-}
-
-Json parsed(const std::string& text) {
-  const auto json = parse_json(text);
-  EXPECT_TRUE(json) << text;
-  return json ? *json : Json();
 }
 
 Usage usage() {

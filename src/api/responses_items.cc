@@ -82,6 +82,7 @@ Status append_list(const Fields& item, std::string_view name, std::string_view s
 
 Status ItemReader::read(const Json& value, std::string path) {
   TRY(const Fields item, Fields::of(value, std::move(path)));
+  if (!in_reference_) referred_ = nullptr;
   std::string type;
   TRY_OK(item.text("type", type));
   if (type.empty()) type = item.find("role") != nullptr ? "message" : "item_reference";
@@ -208,7 +209,7 @@ Status ItemReader::read_compaction(const Fields& item) {
 Status ItemReader::read_reference(const Fields& item) {
   std::string id;
   TRY_OK(item.text("id", id));
-  const ItemText text = in_reference_ ? nullptr : stored_.item(id);
+  ItemText text = in_reference_ ? nullptr : stored_.item(id);
   if (!text) {
     dropped_.emplace_back("item_reference");
     return {};
@@ -221,6 +222,7 @@ Status ItemReader::read_reference(const Fields& item) {
   in_reference_ = true;
   Status status = read(stored, item.path());
   in_reference_ = false;
+  referred_ = std::move(text);
   return status;
 }
 

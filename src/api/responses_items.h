@@ -37,6 +37,9 @@ class ItemReader {
   // An error for what is malformed; never for what is unknown. Code::too_large over kReferencedBytes.
   Status read(const Json& item, std::string path);
 
+  // The stored item that the last one read refers to; null when it is none, or is not known.
+  const ItemText& referred() const { return referred_; }
+
   std::vector<Message> take();
   const std::vector<std::string>& dropped() const { return dropped_; }  // types
 
@@ -66,11 +69,12 @@ class ItemReader {
 
   // The latest assistant turn.
   bool has_turn_ = false;
-  std::size_t turn_ = 0;                                // its place in messages_
-  std::size_t results_ = 0;                             // that stand behind it
-  std::string tag_;                                     // of the answer it came from; empty when no id says so
-  bool after_text_ = false;                             // its latest item was a message
-  bool in_reference_ = false;                           // a stored item is being read
+  std::size_t turn_ = 0;       // its place in messages_
+  std::size_t results_ = 0;    // that stand behind it
+  std::string tag_;            // of the answer it came from; empty when no id says so
+  bool after_text_ = false;    // its latest item was a message
+  bool in_reference_ = false;  // a stored item is being read
+  ItemText referred_;
   std::size_t referenced_bytes_ = 0;                    // of stored items, so far
   std::unordered_map<std::string, std::size_t> calls_;  // its calls by their ids
   std::unordered_set<std::string> answered_;            // those that have a result

@@ -23,14 +23,6 @@ Status refuse_elsewhere(const Fields& body) {
   return {};
 }
 
-Status read_limit(const Fields& body, std::optional<std::int32_t>& out) {
-  const Json* value = body.find("max_output_tokens");
-  if (value == nullptr || whole_number(*value) == -1) return {};
-  TRY(const std::int64_t tokens, to_integer(*value, {1, INT32_MAX}, body.path_of("max_output_tokens")));
-  out = static_cast<std::int32_t>(tokens);
-  return {};
-}
-
 // text: {"format": {"type": "text" | "json_object" | "json_schema", "schema"}}
 Status read_text_format(const Fields& body, ResponseFormat& out) {
   TRY(const std::optional<Fields> text, body.object("text"));
@@ -109,18 +101,11 @@ class Conversation {
  private:
   Status add_item(const Json& item, std::string path) {
     TRY_OK(reader_.read(item, std::move(path)));
-    if (keep_) items_.push_back(kept_text(item));
+    if (!keep_) return {};
+    // What an item refers to is kept itself: the answer it was part of may be forgotten first.
+    const ItemText& referred = reader_.referred();
+    items_.push_back(referred ? referred : std::make_shared<const std::string>(dump_json(item)));
     return {};
-  }
-
-  // What an item refers to is kept itself: the answer it was part of may be forgotten first.
-  ItemText kept_text(const Json& item) const {
-    if (item.is_object() && item.value("type", Json()) == "item_reference") {
-      const auto id = item.find("id");
-      const ItemText stored = id != item.end() && id->is_string() ? stored_.item(id->get<std::string>()) : nullptr;
-      if (stored) return stored;
-    }
-    return std::make_shared<const std::string>(dump_json(item));
   }
 
   ItemReader reader_;
@@ -208,8 +193,8 @@ Result<ResponsesRequest> parse_responses_request(std::string_view body, const St
   TRY_OK(fields.object("metadata"));
   chat.sampling = defaults.sampling;
   TRY_OK(read_sampling(fields, chat.sampling));
-  chat.tokens_max = defaults.tokens_max;
-  TRY_OK(read_limit(fields, chat.tokens_max));
+  TRY_OK(read_token_limit(fields, "max_output_tokens", chat.tokens_max));
+  if (!chat.tokens_max) chat.tokens_max = defaults.tokens_max;
   TRY_OK(read_stops(fields, "stop", chat.stops));
   TRY_OK(read_session(fields, chat.session));
   TRY(chat.format, read_format(fields));

@@ -15,5 +15,7 @@ inline constexpr std::string_view kRequestIdHeader = "request-id";
 
 void answer_json(http::Exchange& exchange, std::string body);
 void answer_error(http::Exchange& exchange, const Error& error, api::Wire wire = api::Wire::openai);
+// The JSON, or why there is none.
+void answer(http::Exchange& exchange, Result<std::string> json, api::Wire wire = api::Wire::openai);
 
 }  // namespace kvern::app

@@ -25,13 +25,7 @@ namespace {
 
 using Exchange = std::shared_ptr<http::Exchange>;
 
-void answer(const Exchange& exchange, const Result<Json>& body) {
-  if (body) {
-    answer_json(*exchange, dump_json(*body));
-  } else {
-    answer_error(*exchange, body.error());
-  }
-}
+void answer_document(const Exchange& exchange, const Result<Json>& body) { answer(*exchange, body.map(dump_json)); }
 
 std::optional<cache::DiskStats> disk_stats(ModelService& model) {
   const cache::DiskStore* disk = model.disk();
@@ -151,19 +145,19 @@ Result<Json> change(ModelService& model, const http::Request& request) {
 }  // namespace
 
 void serve_cache(ModelService& model, const http::Request&, const Exchange& exchange) {
-  answer(exchange, report_json(model.cache_report(), model.disk()));
+  answer_document(exchange, report_json(model.cache_report(), model.disk()));
 }
 
 void serve_cache_records(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  answer(exchange, records(model, request));
+  answer_document(exchange, records(model, request));
 }
 
 void serve_cache_why(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  answer(exchange, why(model, request));
+  answer_document(exchange, why(model, request));
 }
 
 void serve_cache_change(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  answer(exchange, change(model, request));
+  answer_document(exchange, change(model, request));
 }
 
 void serve_metrics(ModelService& model, const http::Request&, const Exchange& exchange) {

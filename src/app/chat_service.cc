@@ -32,6 +32,19 @@ Status check_length(const ModelService& model, const ChatRequest& request) {
   return model.check_length(bytes);
 }
 
+struct Prepared {
+  chat::Recalled recalled;
+  chat::RenderedChat rendered;
+};
+
+Result<Prepared> prepare(ModelService& model, const ChatRequest& request, const std::string& salt) {
+  TRY_OK(check_length(model, request));
+  Prepared out;
+  out.recalled = model.turns().recall(request.messages, request.tools, salt);
+  TRY(out.rendered, model.renderer().render(request, &out.recalled));
+  return out;
+}
+
 // Conversations on their way to one answer.
 class ChatStart {
  public:
@@ -40,11 +53,10 @@ class ChatStart {
 
   // Renders the conversation and adds its choices; nothing is answered.
   Status add(const ChatRequest& request, bool progress) {
-    TRY_OK(check_length(model_, request));
     GenerateRequest one;
     one.cache_salt = model_.salt_of(http_request_);
-    const chat::Recalled recalled = model_.turns().recall(request.messages, request.tools, one.cache_salt);
-    TRY(chat::RenderedChat rendered, model_.renderer().render(request, &recalled));
+    TRY(Prepared prepared, prepare(model_, request, one.cache_salt));
+    chat::RenderedChat& rendered = prepared.rendered;
     const chat::Chosen& chosen = model_.renderer().dialect();
     bool is_new = false;
     TRY(one.constraint, model_.constraints().write(request, rendered.in_reasoning, &is_new));
@@ -66,7 +78,7 @@ class ChatStart {
     one.session = session_key(http_request_, request.session);
     one.priority = priority_of(request, one.session);
     one.progress = progress;
-    memories_.push_back({model_.turns(), recalled.key, rendered.mark, one.markers});
+    memories_.push_back({model_.turns(), prepared.recalled.key, rendered.mark, one.markers});
     for (std::int32_t i = 0; i < request.choices; ++i) {
       requests_.push_back(one);
       if (one.sampling.seed) *requests_.back().sampling.seed += static_cast<std::uint64_t>(i);
@@ -107,15 +119,13 @@ class ChatStart {
 
 }  // namespace
 
-std::string answer_model(const ModelService& model, const ChatRequest& request) {
-  return request.model.empty() ? model.name() : request.model;
+std::string answer_model(const ModelService& model, const std::string& requested) {
+  return requested.empty() ? model.name() : requested;
 }
 
 Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& request, const std::string& salt) {
-  TRY_OK(check_length(model, request));
-  const chat::Recalled recalled = model.turns().recall(request.messages, request.tools, salt);
-  TRY(const chat::RenderedChat rendered, model.renderer().render(request, &recalled));
-  return rendered.prompt.tokens.size();
+  TRY(const Prepared prepared, prepare(model, request, salt));
+  return prepared.rendered.prompt.tokens.size();
 }
 
 Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
@@ -134,7 +144,7 @@ Status start_openai_chat(ModelService& model, const http::Request& http_request,
   const auto choices = request.choices * static_cast<std::int32_t>(1 + batch.others.size());
   ChatFormat format;
   format.id = "chatcmpl-" + random_id();
-  api::ResponseHead head{format.id, answer_model(model, request), unix_time_s()};
+  api::ResponseHead head{format.id, answer_model(model, request.model), unix_time_s()};
   format.encoder = std::make_unique<api::ChatEncoder>(std::move(head), choices, request.stream_usage, model.vocab(),
                                                       api::custom_tools(request.tools));
   ChatStart start(model, std::move(format), http_request);

@@ -30,7 +30,7 @@ Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat fo
 Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& request, const std::string& salt);
 
 // The name an answer carries: as requested, or the served one.
-std::string answer_model(const ModelService& model, const ChatRequest& request);
+std::string answer_model(const ModelService& model, const std::string& requested);
 
 void serve_chat(ModelService& model, const http::Request& request, const std::shared_ptr<http::Exchange>& exchange);
 void serve_completions(ModelService& model, const http::Request& request,

@@ -112,7 +112,7 @@ bool ChatWriter::can_be_remembered(std::size_t choice, const Ending& ending) con
 
 void ChatWriter::remember(std::size_t choice) {
   const api::Choice& said = choices_[choice];
-  TurnMemory& memory = memory_of(choice);
+  const TurnMemory& memory = memory_of(choice);
   chat::GeneratedTurn turn;
   turn.prompt = memory.prompt;
   turn.tokens = std::move(lived_[choice].tokens);

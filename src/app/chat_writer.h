@@ -68,7 +68,6 @@ class ChatWriter final : public TurnWriter {
   void count_calls(std::size_t choice, FinishReason reason);
   bool can_be_remembered(std::size_t choice, const Ending& ending) const;
   void remember(std::size_t choice);
-  TurnMemory& memory_of(std::size_t choice) { return memories_[choice * memories_.size() / choices_.size()]; }
   const TurnMemory& memory_of(std::size_t choice) const {
     return memories_[choice * memories_.size() / choices_.size()];
   }

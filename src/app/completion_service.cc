@@ -84,7 +84,7 @@ Status start_completions(ModelService& model, const http::Request& http_request,
     const std::size_t prompt = i / static_cast<std::size_t>(request.choices);
     if (request.echo) echoes[i] = text_of(request.prompts[prompt], model.vocab());
   }
-  api::ResponseHead head{id, request.model.empty() ? model.name() : request.model, unix_time_s()};
+  api::ResponseHead head{id, answer_model(model, request.model), unix_time_s()};
   auto writer = std::make_unique<CompletionWriter>(std::move(head), request, model.vocab(), std::move(echoes));
   const TurnOptions options{.streamed = request.stream,
                             .choices_per_prompt = static_cast<std::size_t>(request.choices)};

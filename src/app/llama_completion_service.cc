@@ -54,8 +54,8 @@ Status start(ModelService& model, const http::Request& http_request, const std::
     one.progress = wanted.progress;
     prompt_tokens.push_back(static_cast<std::int32_t>(one.prompt.tokens.size()));
   }
-  api::LlamaCompletionEncoder encoder(request.model.empty() ? model.name() : request.model, wanted,
-                                      std::move(prompt_tokens), model.vocab());
+  api::LlamaCompletionEncoder encoder(answer_model(model, request.model), wanted, std::move(prompt_tokens),
+                                      model.vocab());
   auto writer = std::make_unique<LlamaCompletionWriter>(std::move(encoder), request.stream, requests.size());
   const TurnOptions options{.streamed = request.stream,
                             .choices_per_prompt = static_cast<std::size_t>(request.choices)};

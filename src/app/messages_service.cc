@@ -21,7 +21,7 @@ Status start_messages(ModelService& model, const http::Request& http_request,
   format.call_prefix = "toolu_";
   format.headers = {{std::string(kRequestIdHeader), "req_" + id}};
   const api::Shown shown = request.tokens_max == 0 ? api::Shown::nothing : api::Shown::content;
-  api::ResponseHead head{format.id, answer_model(model, request), unix_time_s()};
+  api::ResponseHead head{format.id, answer_model(model, request.model), unix_time_s()};
   format.encoder = std::make_unique<api::MessagesEncoder>(std::move(head), shown);
   return start_chat(model, request, std::move(format), http_request, exchange);
 }
@@ -42,11 +42,7 @@ void serve_messages(ModelService& model, const http::Request& request,
 
 void serve_count_tokens(ModelService& model, const http::Request& request,
                         const std::shared_ptr<http::Exchange>& exchange) {
-  if (Result<std::string> counted = count_tokens(model, request)) {
-    answer_json(*exchange, std::move(*counted));
-  } else {
-    answer_error(*exchange, counted.error(), api::Wire::anthropic);
-  }
+  answer(*exchange, count_tokens(model, request), api::Wire::anthropic);
 }
 
 bool is_greeting(const http::Request& request) {

@@ -12,19 +12,6 @@
 #include "app/messages_service.h"
 
 namespace kvern::app {
-namespace {
-
-template <typename T>
-void answer(const Exchange& exchange, const Result<T>& body, api::Wire wire = api::Wire::openai) {
-  if (body) {
-    answer_json(*exchange, *body);
-  } else {
-    answer_error(*exchange, body.error(), wire);
-  }
-}
-
-}  // namespace
-
 void serve_health(ModelService& model, const http::Request&, const Exchange& exchange) {
   const schedule::SchedulerStats stats = model.stats();
   answer_json(*exchange, api::encode_health({true, model.name(), stats.running, stats.waiting}));
@@ -43,7 +30,7 @@ void serve_model(ModelService& model, const http::Request& request, const Exchan
     card.id = std::string(id);
     return api::encode_model(card);
   };
-  answer(exchange, body(), wire_of(request));
+  answer(*exchange, body(), wire_of(request));
 }
 
 void serve_tokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
@@ -55,7 +42,7 @@ void serve_tokenize(ModelService& model, const http::Request& request, const Exc
     vocab.tokenize(wanted.content, wanted.parse_special ? SpecialTokens::as_tokens : SpecialTokens::as_text, tokens);
     return api::encode_tokens(tokens, wanted.with_pieces, vocab);
   };
-  answer(exchange, body());
+  answer(*exchange, body());
 }
 
 void serve_detokenize(ModelService& model, const http::Request& request, const Exchange& exchange) {
@@ -63,7 +50,7 @@ void serve_detokenize(ModelService& model, const http::Request& request, const E
     TRY(const std::vector<TokenId> tokens, api::parse_detokenize_request(request.body, model.vocab()));
     return api::encode_detokenized(tokens, model.vocab());
   };
-  answer(exchange, body());
+  answer(*exchange, body());
 }
 
 void serve_apply_template(ModelService& model, const http::Request& request, const Exchange& exchange) {
@@ -72,7 +59,7 @@ void serve_apply_template(ModelService& model, const http::Request& request, con
     TRY(const std::string text, model.renderer().render_text(chat));
     return api::encode_prompt(text);
   };
-  answer(exchange, body());
+  answer(*exchange, body());
 }
 
 void serve_input_tokens(ModelService& model, const http::Request& request, const Exchange& exchange) {
@@ -81,7 +68,7 @@ void serve_input_tokens(ModelService& model, const http::Request& request, const
     TRY(const std::size_t tokens, prompt_tokens(model, chat, model.salt_of(request)));
     return api::encode_input_tokens(tokens);
   };
-  answer(exchange, body());
+  answer(*exchange, body());
 }
 
 void serve_props(ModelService& model, const http::Request&, const Exchange& exchange) {

@@ -1,5 +1,7 @@
 #include "app/priority.h"
 
+#include "core/model_roles.h"
+
 namespace kvern::app {
 namespace {
 
@@ -18,7 +20,7 @@ Priority priority_of(const ChatRequest& request, const std::string& session) {
   if (json && request.tools.empty() && request.tokens_max && *request.tokens_max <= kShortTokens)
     return Priority::background;
   const Priority priority = priority_of(session);
-  const bool beside = request.model.ends_with(":aux") || request.model.ends_with(":subagent");
+  const bool beside = request.model.ends_with(kAuxRole) || request.model.ends_with(kSubagentRole);
   return beside && priority == Priority::interactive ? Priority::sub_agent : priority;
 }
 

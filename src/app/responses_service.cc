@@ -67,7 +67,7 @@ Status start_responses(ModelService& model, const http::Request& http_request, c
   TRY(api::ResponsesRequest request,
       api::parse_responses_request(http_request.body, StoredFor(model.responses(), salt), model.defaults()));
   api::ResponsesHead head{random_id(),
-                          answer_model(model, request.chat),
+                          answer_model(model, request.chat.model),
                           unix_time_s(),
                           std::move(request.echo),
                           std::move(request.names),
@@ -112,9 +112,7 @@ void serve_responses(ModelService& model, const http::Request& request, const Ex
 }
 
 void serve_response_tokens(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  Result<std::string> body = count_tokens(model, request);
-  if (!body) return answer_error(*exchange, body.error());
-  answer_json(*exchange, std::move(*body));
+  answer(*exchange, count_tokens(model, request));
 }
 
 void serve_compaction(ModelService& model, const http::Request& request, const Exchange& exchange) {

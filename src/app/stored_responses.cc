@@ -52,9 +52,7 @@ Result<std::string> stored_body(ModelService& model, const http::Request& reques
 }  // namespace
 
 void serve_stored_response(ModelService& model, const http::Request& request, const Exchange& exchange) {
-  Result<std::string> body = stored_body(model, request);
-  if (!body) return answer_error(*exchange, body.error());
-  answer_json(*exchange, std::move(*body));
+  answer(*exchange, stored_body(model, request));
 }
 
 void serve_response_deletion(ModelService& model, const http::Request& request, const Exchange& exchange) {

@@ -14,13 +14,12 @@
 #include "cli/cache_listing.h"
 #include "cli/cache_why.h"
 #include "cli/exit_code.h"
+#include "cli/server_link.h"
 #include "cli/terminal.h"
 #include "cli/words.h"
 
 namespace kvern::cli {
 namespace {
-
-constexpr std::string_view kUsualAddress = "http://127.0.0.1:8080";
 
 void put_json(const Json& value) { put(dump_json(value) + "\n"); }
 
@@ -229,7 +228,7 @@ Result<int> explain_reuse(const CacheTask& task) {
     return fail(Code::invalid,
                 fmt::format("'{}' is no request: write LAST or the id of an answer", shortened(task.word)));
   const auto owner = task.server();
-  const ServerAddress server = owner ? *owner : ServerAddress{std::string(kUsualAddress), task.api_key};
+  const ServerAddress server = owner ? *owner : ServerAddress{std::string(kUsualServer), task.api_key};
   TRY(const Json report, get_json(server, "/admin/cache/why/" + task.word));
   if (task.json) {
     put_json(report);

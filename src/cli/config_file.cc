@@ -80,11 +80,16 @@ Result<std::map<std::string, Setting>> parse_config(const std::string& text, con
 
 Result<std::map<std::string, Setting>> read_config(const std::string& path, const std::string& origin,
                                                    std::span<const Flag> flags) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Code::invalid, fmt::format("the config file {} cannot be opened", path), origin);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return fail(Code::invalid, fmt::format("the config file {} cannot be read", path), origin);
+  TRY(const std::string text, config_text("the config file " + path, path, origin));
   return parse_config(text, path, flags);
+}
+
+Result<std::string> config_text(const std::string& called, const std::string& path, const std::string& origin) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Code::invalid, called + " cannot be opened", origin);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (file.bad()) return fail(Code::invalid, called + " cannot be read", origin);
+  return text;
 }
 
 }  // namespace kvern::cli

@@ -27,4 +27,7 @@ Result<std::map<std::string, Setting>> read_config(const std::string& path, cons
 Result<std::map<std::string, Setting>> parse_config(const std::string& text, const std::string& path,
                                                     std::span<const Flag> flags);
 
+// The whole file. called: how messages name it; origin: what named it.
+Result<std::string> config_text(const std::string& called, const std::string& path, const std::string& origin);
+
 }  // namespace kvern::cli

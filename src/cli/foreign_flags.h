@@ -40,6 +40,10 @@ struct ForeignFlag {
   std::string_view field = {};  // with own == "default": the request field it is the default of
 };
 
+// What several servers' users are told.
+inline constexpr std::string_view kNoDraft = "no draft model is used: answers are the same, tokens come one by one";
+inline constexpr std::string_view kChunks = "not needed; prompts are computed in chunks that let others go on";
+
 struct ForeignServer {
   std::string_view name;  // as --help-from takes it
   std::span<const ForeignFlag> flags;

@@ -76,7 +76,6 @@ Values keys_in_file(const std::string& path) {
   return keys;
 }
 
-constexpr std::string_view kNoDraft = "no draft model is used: answers are the same, tokens come one by one";
 constexpr std::string_view kNoTuning = "not needed; threads are one a physical core, or as --threads says";
 constexpr std::string_view kFetch = "models are not fetched by name; download the GGUF file and give it with -m";
 constexpr std::string_view kAdapter = "adapters are not supported; merge it into the model and serve that";
@@ -108,8 +107,7 @@ constexpr std::array kFlags = {
     ForeignFlag{"--cpu-strict, --cpu-strict-batch, --poll, --poll-batch", "N", Effect::nothing, "", kNoTuning},
     ForeignFlag{"--prio, --prio-batch", "N", Effect::refused, "", "start kvern under nice instead"},
     ForeignFlag{"--numa", "TYPE", Effect::refused, "", "start kvern under numactl instead"},
-    ForeignFlag{"-b, --batch-size, -ub, --ubatch-size", "N", Effect::nothing, "",
-                "not needed; prompts are computed in chunks that let others go on"},
+    ForeignFlag{"-b, --batch-size, -ub, --ubatch-size", "N", Effect::nothing, "", kChunks},
     ForeignFlag{"-ngl, --gpu-layers, --n-gpu-layers", "N", Effect::nothing, "",
                 "not needed; a build with a GPU backend puts every layer there"},
     ForeignFlag{"-sm, --split-mode, -ts, --tensor-split, -mg, --main-gpu, -dev, --device, -ot, --override-tensor, "

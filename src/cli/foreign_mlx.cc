@@ -33,9 +33,7 @@ Values kv_type_of_bits(const std::string& value) {
 constexpr std::string_view kBudget = "not needed; the cache has a budget of bytes: --cache-ram and --cache-disk";
 constexpr std::string_view kRecompute =
     "not needed; a prompt is reused to its last common token and only the rest computed";
-constexpr std::string_view kNoDraft = "no draft model is used: answers are the same, tokens come one by one";
 constexpr std::string_view kInFile = "the tokenizer is in the GGUF file; leave it out";
-constexpr std::string_view kChunks = "not needed; prompts are computed in chunks that let others go on";
 
 constexpr std::array kTextgen = {
     ForeignFlag{"-m", "PATH", Effect::same, "", "a GGUF file"},

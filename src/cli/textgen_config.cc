@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <fstream>
-#include <iterator>
 
+#include "cli/config_file.h"
+#include "cli/foreign_flags.h"
 #include "cli/words.h"
 #include "cli/yaml_subset.h"
 
@@ -36,7 +36,7 @@ constexpr std::array kKeys = {
     Key{"tokenizer_repo_or_path", Does::refused, kInFile},
     Key{"tokenizer_kwargs", Does::refused, kInFile},
     Key{"model_kwargs", Does::refused, "what the model is loaded with is in the GGUF file; remove the line"},
-    Key{"preprocess_batch_size", Does::nothing, "not needed; prompts are computed in chunks that let others go on"},
+    Key{"preprocess_batch_size", Does::nothing, kChunks},
     Key{"extra_stop_words", Does::refused, "for all requests it is not offered; send stop in the request"},
     Key{"reasoning_parser", Does::nothing, "not needed; it is read from the model's template, or named by --dialect"},
     Key{"default_template", Does::refused, "the model's own template is used; for another give --chat-template FILE"},
@@ -117,10 +117,7 @@ Result<TextgenConfig> parse_textgen_config(const std::string& text, const std::s
 }
 
 Result<TextgenConfig> read_textgen_config(const std::string& path, const std::string& flag) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(Code::invalid, fmt::format("the file {} cannot be opened", path), flag);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return fail(Code::invalid, fmt::format("the file {} cannot be read", path), flag);
+  TRY(const std::string text, config_text("the file " + path, path, flag));
   return parse_textgen_config(text, path);
 }
 

@@ -257,9 +257,15 @@ void Scheduler::make_plan() {
   for (const SequencePtr& sequence : running_) {
     std::int32_t pending = sequence->restoring ? 0 : sequence->computable();
     if (cache_.needs_boundaries()) pending = std::min(pending, sequence->next_stop() - sequence->computed);
-    items_.push_back({std::max(pending, 0), sequence->decoding(), sequence->parked(), claim_of(*sequence),
-                      cost_.token_us(sequence->computed), cost_.chunk_min(sequence->computed)});
-    decoding += items_.back().decodes();
+    PlanItem& item = items_.emplace_back();
+    item.pending = std::max(pending, 0);
+    item.decoding = sequence->decoding();
+    item.parked = sequence->parked();
+    item.token_us = cost_.token_us(sequence->computed);
+    item.chunk_min = cost_.chunk_min(sequence->computed);
+    // Its client's share is counted over all clients: not in every step of a stream.
+    if (item.prefills()) item.claim = claim_of(*sequence);
+    decoding += item.decodes();
   }
   PlanLimits limits = options_.limits;
   limits.beside_us.reset();
