@@ -72,10 +72,14 @@ void append_timings(std::string& out, const Usage& usage) {
   fmt::format_to(std::back_inserter(out),
                  R"(,"timings":{{"cache_n":{},"prompt_n":{},"prompt_ms":{},"prompt_per_token_ms":{},)"
                  R"("prompt_per_second":{},"predicted_n":{},"predicted_ms":{},"predicted_per_token_ms":{},)"
-                 R"("predicted_per_second":{}}})",
+                 R"("predicted_per_second":{})",
                  usage.reused_tokens(), usage.computed_tokens(), prompt_ms, per(prompt_ms, prompt_n),
                  per(prompt_n * 1e3, prompt_ms), usage.completion_tokens, predicted_ms, per(predicted_ms, predicted_n),
                  per(predicted_n * 1e3, predicted_ms));
+  if (usage.drafted_tokens > 0)
+    fmt::format_to(std::back_inserter(out), R"(,"draft_n":{},"draft_n_accepted":{})", usage.drafted_tokens,
+                   usage.accepted_tokens);
+  out += '}';
 }
 
 }  // namespace

@@ -107,6 +107,8 @@ void Metrics::request(const Usage& usage, FinishReason finish) {
   disk_tokens_ += tokens(usage.reused_disk_tokens);
   computed_tokens_ += tokens(usage.computed_tokens());
   completion_tokens_ += tokens(usage.completion_tokens);
+  drafted_tokens_ += tokens(usage.drafted_tokens);
+  accepted_tokens_ += tokens(usage.accepted_tokens);
   queue_.observe(seconds(usage.queue_us));
   if (usage.completion_tokens > 0) ttft_.observe(seconds(usage.ttft_us));
 }
@@ -162,6 +164,8 @@ std::string Metrics::text(const Now& now) const {
     sample(out, "kvern_prompt_tokens_total", "source=\"disk\"", disk_tokens_);
     sample(out, "kvern_prompt_tokens_total", "source=\"computed\"", computed_tokens_);
     single(out, "kvern_completion_tokens_total", Kind::counter, "Tokens generated.", completion_tokens_);
+    single(out, "kvern_drafted_tokens_total", Kind::counter, "Tokens guessed ahead and computed.", drafted_tokens_);
+    single(out, "kvern_accepted_tokens_total", Kind::counter, "Guessed tokens that were right.", accepted_tokens_);
     head(out, "kvern_reuse_stops_total", Kind::counter, "Requests, by why reuse stopped where it did.");
     for (std::size_t i = 0; i < kReasons; ++i) {
       const std::string_view word = to_string(static_cast<ReuseStop>(i));

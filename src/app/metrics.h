@@ -74,6 +74,8 @@ class Metrics {
   std::array<std::uint64_t, kReasons> reasons_{};  // by ReuseStop
   std::uint64_t device_tokens_ = 0, memory_tokens_ = 0, disk_tokens_ = 0, computed_tokens_ = 0;
   std::uint64_t completion_tokens_ = 0;
+  std::uint64_t drafted_tokens_ = 0;
+  std::uint64_t accepted_tokens_ = 0;
   Histogram ttft_;
   Histogram queue_;
 };

@@ -138,6 +138,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   schedule::SchedulerOptions scheduler;
   scheduler.parallel = options.parallel;
   scheduler.latency_target = options.latency_target;
+  scheduler.draft_max = options.draft_max;
   scheduler.reuse_log = service->reuse_log_.get();
   scheduler.on_end = [metrics = &service->metrics_](const Usage& usage, FinishReason finish) {
     metrics->request(usage, finish);

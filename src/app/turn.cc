@@ -97,6 +97,8 @@ void Turn::pump_choice(std::size_t index) {
 void Turn::add_usage(std::size_t index, const Usage& usage) {
   usage_.completion_tokens += usage.completion_tokens;
   usage_.forced_tokens += usage.forced_tokens;
+  usage_.drafted_tokens += usage.drafted_tokens;
+  usage_.accepted_tokens += usage.accepted_tokens;
   if (index % choices_per_prompt_ == 0) {
     usage_.prompt_tokens += usage.prompt_tokens;
     usage_.reused_device_tokens += usage.reused_device_tokens;

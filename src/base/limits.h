@@ -49,6 +49,10 @@ inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
 inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
 inline constexpr std::size_t kParsedToolSets = 16;  // whose JSON is kept
 
+// Guessing ahead
+inline constexpr std::int32_t kDraftTokens = 16;     // in one step of a stream, unless --draft-max says otherwise
+inline constexpr std::int32_t kDraftTokensMax = 64;  // that flag at most
+
 // Queues
 inline constexpr std::size_t kPrepQueue = 256;        // requests waiting for a prep thread: then 503
 inline constexpr std::size_t kWaitingRequests = 256;  // submitted to the scheduler, not yet admitted: then 503

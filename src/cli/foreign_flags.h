@@ -41,7 +41,8 @@ struct ForeignFlag {
 };
 
 // What several servers' users are told.
-inline constexpr std::string_view kNoDraft = "no draft model is used: answers are the same, tokens come one by one";
+inline constexpr std::string_view kNoDraft =
+    "no draft model is used: guesses come from the conversation itself, see --draft-max";
 inline constexpr std::string_view kChunks = "not needed; prompts are computed in chunks that let others go on";
 
 struct ForeignServer {

@@ -246,8 +246,11 @@ constexpr std::array kFlags = {
                 "one server serves one model; start one for each, on ports of their own"},
     ForeignFlag{"--models-autoload, --no-models-autoload", "", Effect::nothing, "", "one server serves one model"},
     ForeignFlag{"--sleep-idle-seconds", "N", Effect::nothing, "", "the model stays loaded"},
-    ForeignFlag{"-md, --model-draft, --spec-draft-model, -hfd, --hf-repo-draft, --spec-type, --draft, --draft-n, "
-                "--draft-max, --spec-draft-n-max, --draft-min, --draft-n-min, --spec-draft-n-min, --draft-p-min, "
+    ForeignFlag{"--draft-max", "N", Effect::same, "", "the most that is guessed ahead in one step"},
+    ForeignFlag{"--draft, --draft-n, --spec-draft-n-max", "N", Effect::maps, "draft-max",
+                "the most that is guessed ahead in one step"},
+    ForeignFlag{"-md, --model-draft, --spec-draft-model, -hfd, --hf-repo-draft, --spec-type, --draft-min, "
+                "--draft-n-min, --spec-draft-n-min, --draft-p-min, "
                 "--spec-draft-p-min, -ngld, --gpu-layers-draft, --n-gpu-layers-draft, -cd, --ctx-size-draft, -td, "
                 "--threads-draft, -devd, --device-draft, -ctkd, --cache-type-k-draft, -ctvd, --cache-type-v-draft, "
                 "-lcs, --lookup-cache-static, -lcd, --lookup-cache-dynamic",

@@ -100,6 +100,8 @@ TEST(ServeFlags, EveryFlagArrivesWhereItBelongs) {
                                "--parallel=8",
                                "--latency-target",
                                "2.25",
+                               "--draft-max",
+                               "8",
                                "-t",
                                "6",
                                "--cache-dir",
@@ -132,6 +134,7 @@ TEST(ServeFlags, EveryFlagArrivesWhereItBelongs) {
   EXPECT_EQ(options.context, 65'536);
   EXPECT_EQ(options.parallel, 8);
   EXPECT_EQ(options.latency_target, 2.25);
+  EXPECT_EQ(options.draft_max, 8);
   EXPECT_EQ(options.threads, 6);
   EXPECT_EQ(options.cache_dir, "/c");
   EXPECT_EQ(options.cache_ram_bytes, std::uint64_t{16} << 30);
@@ -161,6 +164,7 @@ TEST(ServeFlags, WrongValuesNameTheirFlag) {
   EXPECT_THAT(error_of({"--kv-type", "q80"}), HasSubstr("did you mean q8_0?"));
   EXPECT_THAT(error_of({"--log-format", "xml"}), HasSubstr("--log-format"));
   EXPECT_THAT(error_of({"--parallel", "0"}), HasSubstr("--parallel"));
+  EXPECT_THAT(error_of({"--draft-max", "65"}), HasSubstr("--draft-max"));
   for (const char* ratio : {"0.9", "nan", "inf", "1001", "1.5x", "fast"})
     EXPECT_THAT(error_of({"--latency-target", ratio}), HasSubstr("--latency-target")) << ratio;
   EXPECT_THAT(error_of({}, {{"KVERN_PORT", "x"}}), HasSubstr("KVERN_PORT: 'x'"));

@@ -23,6 +23,9 @@ class Matcher {
 
   virtual bool allows(TokenId token) = 0;
 
+  // How many of these may follow one after the other. Does not advance.
+  virtual std::size_t allowed_of(std::span<const TokenId> tokens) = 0;
+
   // Bit i (word i / 32, bit i % 32) is set when token i may come next; covers the vocabulary. Where
   // bytes are forced it holds their canonical token only, while allows() takes any spelling.
   // Valid until the next call. An error means the grammar ran out of its step budget.

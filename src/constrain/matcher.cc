@@ -31,6 +31,15 @@ class GrammarMatcher final : public Matcher {
     return count == 1;
   }
 
+  std::size_t allowed_of(std::span<const TokenId> tokens) override {
+    const auto known = [&](TokenId token) { return token >= 0 && token < tokenizer_->vocab().size(); };
+    if (tokens.empty() || finished() || !std::all_of(tokens.begin(), tokens.end(), known)) return 0;
+    const std::vector<std::uint32_t> ids(tokens.begin(), tokens.end());
+    const std::int32_t count = llg_matcher_validate_tokens(handle_.get(), ids.data(), ids.size());
+    if (count < 0) remember_error();
+    return static_cast<std::size_t>(std::max(count, 0));
+  }
+
   Result<std::span<const std::uint32_t>> mask() override {
     const std::uint32_t* words =
         llg_matcher_compute_mask(handle_.get()) == 0 ? llg_matcher_get_mask(handle_.get()) : nullptr;

@@ -50,6 +50,8 @@ struct Usage {
   std::int32_t completion_tokens = 0;
   std::int32_t reasoning_tokens = 0;  // of them, as the reader of the text counted them: markers may be among them
   std::int32_t forced_tokens = 0;     // of them, those that cost no step of their own
+  std::int32_t drafted_tokens = 0;    // guessed and computed beside those that were sure
+  std::int32_t accepted_tokens = 0;   // of those, the ones that came
   ReuseStop why = ReuseStop::cold;
   std::int64_t queue_us = 0;   // submit to admission
   std::int64_t ttft_us = 0;    // submit to first token

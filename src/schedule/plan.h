@@ -35,11 +35,12 @@ struct PlanLimits {
 struct PlanShare {
   std::size_t item = 0;
   std::int32_t tokens = 0;
+  std::int32_t drafted = 0;  // guessed tokens behind them
 };
 
 struct Plan {
   std::vector<PlanShare> shares;
-  std::int32_t tokens = 0;  // 0: nothing to do
+  std::int32_t tokens = 0;  // with those drafted; 0: nothing to do
 
   std::vector<std::size_t> order;  // scratch: prefills, who goes first
 };

@@ -21,6 +21,7 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
       compiler_(compiler),
       clock_(clock),
       options_(options),
+      guesses_(options.draft_max > 0 && engine.info().state == engine::StateKind::attention),
       context_(std::min(engine.info().context, engine.info().cells)),
       seeds_(options.seed) {
   options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
@@ -71,7 +72,7 @@ Status Scheduler::enqueue(Sequence::Start start) {
     start.arrival = arrivals_++;
     start.seed = seeds_();
   }
-  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), context_);
+  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), context_, guesses_);
   {
     const std::lock_guard lock(inbox_mutex_);
     if (stopped_) return fail(Code::busy, "the server is shutting down");
@@ -135,6 +136,7 @@ bool Scheduler::step() {
   admit();
   const bool loaded = restore();
   make_plan();
+  draft();
   publish_stats();
   if (plan_.tokens == 0) return loaded;
   if (!secure_cells()) return true;

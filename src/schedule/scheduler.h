@@ -46,6 +46,7 @@ struct SchedulerOptions {
   std::int32_t parallel = 4;    // sequences running at once
   PlanLimits limits;            // beside_us follows from what is measured
   double latency_target = 1.5;  // how long a step with prefill beside streams may take, in steps without
+  std::int32_t draft_max = limits::kDraftTokens;  // tokens guessed ahead of a stream in one step; 0: none
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
   ReuseLog* reuse_log = nullptr;                           // may be null
@@ -125,6 +126,8 @@ class Scheduler final : public Generator {
   void put_back(std::size_t index);
   void save_beside();
   void make_plan();
+  void draft();
+  void drop_drafts();
   bool secure_cells();
   void give_way();
   std::size_t victim() const;
@@ -133,6 +136,7 @@ class Scheduler final : public Generator {
   void measure(std::int64_t took_us);
   void count_passed();
   void settle(std::int64_t took_us);
+  void settle_draft(Sequence& sequence, std::int32_t drafted);
   void tell_progress(Sequence& sequence) const;
   void end(SequencePtr sequence, Ending ending);
   void end_running(std::size_t index, Ending ending);
@@ -143,6 +147,7 @@ class Scheduler final : public Generator {
   constrain::Compiler& compiler_;
   const Clock& clock_;
   SchedulerOptions options_;
+  const bool guesses_;          // wrong guesses can be forgotten, and are wanted
   const std::int32_t context_;  // tokens one sequence may have: the context's, or all cells when fewer
 
   std::mutex inbox_mutex_;
@@ -164,6 +169,7 @@ class Scheduler final : public Generator {
   std::vector<PlanItem> items_;
   Plan plan_;
   std::vector<engine::BatchToken> batch_;
+  std::vector<std::span<const float>> rows_;  // scratch: logits of one sequence
 
   StepCost cost_;
   // Measured, us; for sharing a step's time between decoding and moving blocks.

@@ -24,6 +24,7 @@ class DrawingMatcher final : public constrain::Matcher {
   Status accept(TokenId token) override { return inner_->accept(token); }
   bool finished() const override { return inner_->finished(); }
   std::vector<TokenId> forced() override { return {}; }
+  std::size_t allowed_of(std::span<const TokenId> tokens) override { return inner_->allowed_of(tokens); }
 
  private:
   std::unique_ptr<constrain::Matcher> inner_;

@@ -187,6 +187,7 @@ class TiringMatcher final : public constrain::Matcher {
   }
   bool finished() const override { return false; }
   std::vector<TokenId> forced() override { return {}; }
+  std::size_t allowed_of(std::span<const TokenId> tokens) override { return tokens.size(); }
 
  private:
   int left_;

@@ -21,7 +21,7 @@ constexpr std::int32_t kKnownTokens = 128;
 
 }  // namespace
 
-Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
+Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context, bool guesses)
     : priority(start.request.priority),
       start_(std::move(start)),
       vocab_(vocab),
@@ -42,6 +42,9 @@ Sequence::Sequence(Start start, const Vocab& vocab, std::int32_t context)
   // A raw prompt has no boundary, and is asked again as it is.
   if (start_.request.prompt.boundaries.empty()) add_stop(size() - 1);
   for (std::int32_t at = kSparseStopTokens; at < size(); at += kSparseStopTokens) add_stop(at);
+  if (!guesses) return;
+  lookup_.emplace(tokens_.capacity());
+  lookup_->add(tokens_);
 }
 
 Status Sequence::take_grammar() {
@@ -76,23 +79,62 @@ std::string_view Sequence::visible(TokenId token) const {
   return shown ? vocab_.piece(token) : std::string_view();
 }
 
-Progress Sequence::advance(std::span<const float> logits) {
+Progress Sequence::advance(std::span<const std::span<const float>> rows) {
   const std::int32_t before = size();
-  std::optional<TokenId> token = known_token();
-  if (!token) {
-    auto drawn = draw(logits);
-    if (!drawn) return broken(std::move(drawn).error());
-    token = *drawn;
-  }
-  Progress progress = take(*token, logits);
-  while (!progress.ended && !sampler_.wants_logprobs() && size() - before <= kKnownTokens && !parked()) {
-    token = known_token();
-    if (!token) break;
-    progress = take(*token, {});
-    ++usage.forced_tokens;
+  std::int32_t given = 0;
+  accepted_ = 0;
+  Progress progress;
+  while (!progress.ended) {
+    // While all that came was guessed, the logits behind it are there. They must be used: nothing is pending then.
+    const bool seen = given == accepted_ && static_cast<std::size_t>(accepted_) < rows.size();
+    if (!seen && (sampler_.wants_logprobs() || given > kKnownTokens || parked())) break;
+    const std::span<const float> logits = seen ? rows[static_cast<std::size_t>(accepted_)] : std::span<const float>();
+    std::optional<TokenId> token = known_token();
+    if (token && given > 0) ++usage.forced_tokens;
+    if (!token && !seen) break;
+    if (!token) {
+      auto drawn = draw(logits);
+      if (!drawn) return broken(std::move(drawn).error());
+      token = *drawn;
+    }
+    if (seen && static_cast<std::size_t>(accepted_) < draft_.size() &&
+        draft_[static_cast<std::size_t>(accepted_)] == *token)
+      ++accepted_;
+    ++given;
+    progress = take(*token, logits);
   }
   gained_ = size() - before;
+  judge_draft();
   return progress;
+}
+
+void Sequence::judge_draft() {
+  if (draft_.empty()) return;
+  const auto drafted = static_cast<std::int32_t>(draft_.size());
+  draft_length.judged(matched_, drafted, accepted_);
+  usage.drafted_tokens += drafted;
+  usage.accepted_tokens += accepted_;
+  draft_.clear();
+}
+
+Sequence::Guess Sequence::guess(std::int32_t tokens_max) {
+  draft_.clear();
+  if (!lookup_) return {};
+  lookup_->add(tokens_);
+  const PromptLookup::Guess found = lookup_->find(tokens_);
+  if (found.matched == 0) return {};
+  // Each takes a place of the client's, and the token drawn behind them does.
+  const auto room = static_cast<std::int32_t>(std::min<std::size_t>(start_.stream->room(), 1024)) - 1;
+  const std::int32_t most = std::min({tokens_max, room, tokens_end_ - size() - 1});
+  for (std::size_t i = 0; std::cmp_less(draft_.size(), std::max(most, 0)); ++i) {
+    const std::size_t at = found.from + i;
+    const TokenId token = at < tokens_.size() ? tokens_[at] : draft_[at - tokens_.size()];
+    if (vocab_.ends_generation(token)) break;
+    draft_.push_back(token);
+  }
+  if (matcher_) draft_.resize(matcher_->allowed_of(draft_));
+  matched_ = found.matched;
+  return {static_cast<std::int32_t>(draft_.size()), found.matched};
 }
 
 bool Sequence::accepts(TokenId token) { return !matcher_ || (matcher_->allows(token) && matcher_->accept(token)); }

@@ -12,7 +12,9 @@
 #include "cache/prefix_cache.h"
 #include "constrain/constraint.h"
 #include "core/generator.h"
+#include "schedule/draft_length.h"
 #include "schedule/fair_share.h"
+#include "schedule/prompt_lookup.h"
 #include "schedule/reasoning_budget.h"
 #include "schedule/sampler.h"
 #include "schedule/text_assembler.h"
@@ -38,7 +40,8 @@ class Sequence {
     std::int64_t submitted_us = 0;
     std::uint64_t seed = 0;
   };
-  Sequence(Start start, const Vocab& vocab, std::int32_t context);
+  // guesses: the model can forget a token, so tokens may be guessed.
+  Sequence(Start start, const Vocab& vocab, std::int32_t context, bool guesses);
 
   // Prompt and generated tokens; the last generated one, and what was forced after it, is not computed
   // yet.
@@ -70,7 +73,22 @@ class Sequence {
   // Tokens that are known, because the grammar forces them or they close a reasoning block, are not
   // drawn, and follow at once as far as the client has room. With log probabilities they come one by
   // one, each with its own logits.
-  Progress advance(std::span<const float> logits);
+  // rows: the logits behind tokens(), then behind each token of draft(). Every token is drawn as if there
+  // were no draft, from the same random numbers: a draft changes how many come of a step, not which.
+  Progress advance(std::span<const std::span<const float>> rows);
+
+  // Tokens guessed to follow, for the next step to look at; at most so many, none where nothing is guessed, the
+  // grammar allows none of them, or the client has no room. cut_draft() then says how many are looked at.
+  struct Guess {
+    std::int32_t tokens = 0;
+    std::int32_t matched = 0;  // see PromptLookup
+  };
+  Guess guess(std::int32_t tokens_max);
+  void cut_draft(std::int32_t tokens) { draft_.resize(static_cast<std::size_t>(tokens)); }
+  std::span<const TokenId> draft() const { return draft_; }
+  // So many of the last draft became tokens of the turn: their cells hold what they should.
+  std::int32_t accepted() const { return accepted_; }
+  DraftLength draft_length;
 
   // Where the state must be saved while it is there, for models that cannot be cut: positions beyond
   // what is computed, at most the prompt's size. computing up to next_stop() is one step at most.
@@ -111,6 +129,7 @@ class Sequence {
   std::optional<TokenId> closing_token();
   std::optional<TokenId> known_token();
   bool accepts(TokenId token);
+  void judge_draft();
   Progress take(TokenId token, std::span<const float> logits);
   Progress broken(Error error) const;
   std::string_view visible(TokenId token) const;
@@ -128,6 +147,10 @@ class Sequence {
   std::unique_ptr<constrain::Matcher> matcher_;
   std::vector<TokenId> forced_;  // what the grammar forces next, last first
   bool asked_forced_ = false;    // nothing was drawn or put in since
+  std::optional<PromptLookup> lookup_;
+  std::vector<TokenId> draft_;
+  std::int32_t matched_ = 0;  // how well the draft's place agreed
+  std::int32_t accepted_ = 0;
 };
 
 }  // namespace kvern::schedule

@@ -11,11 +11,12 @@ void Scheduler::decode() {
   batch_.clear();
   for (const PlanShare& share : plan_.shares) {
     const Sequence& sequence = *running_[share.item];
-    for (std::int32_t i = 0; i < share.tokens; ++i) {
-      const std::int32_t position = sequence.computed + i;
-      batch_.push_back({sequence.tokens()[static_cast<std::size_t>(position)], sequence.lease->sequence(), position,
-                        position + 1 == sequence.size()});
-    }
+    const engine::SequenceId id = sequence.lease->sequence();
+    std::int32_t position = sequence.computed;
+    for (std::int32_t i = 0; i < share.tokens; ++i, ++position)
+      batch_.push_back(
+          {sequence.tokens()[static_cast<std::size_t>(position)], id, position, position + 1 == sequence.size()});
+    for (const TokenId token : sequence.draft()) batch_.push_back({token, id, position++, true});
   }
   const std::int64_t begin_us = clock_.now_us();
   const auto decoded = engine_.decode(batch_);
@@ -47,6 +48,7 @@ void Scheduler::measure(std::int64_t took_us) {
     const Sequence& sequence = *running_[share.item];
     const bool decoding = sequence.decoding();
     shape.decoding += decoding;
+    shape.drafted += share.drafted;
     const std::int32_t beside = share.tokens - decoding;
     shape.beside += beside;
     depths += std::int64_t{beside} * (sequence.computed + share.tokens / 2);
@@ -77,7 +79,7 @@ void Scheduler::settle(std::int64_t took_us) {
         sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed), static_cast<std::size_t>(share.tokens));
     cache_.grew(*sequence.lease, computed, alone ? took_us : 0);
     sequence.computed += share.tokens;
-    clients_.computed(*sequence.client, share.tokens);
+    clients_.computed(*sequence.client, share.tokens + share.drafted);
     if (sequence.at_stop()) cache_.boundary(*sequence.lease);
     sequence.usage.pending_tokens =
         std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
@@ -85,7 +87,12 @@ void Scheduler::settle(std::int64_t took_us) {
     tell_progress(sequence);
     if (sequence.pending() > 0) continue;
     const bool first = !sequence.started();
-    Progress progress = sequence.advance(engine_.logits(row - 1));
+    rows_.clear();
+    for (std::int32_t i = 0; i <= share.drafted; ++i)
+      rows_.push_back(engine_.logits(row - 1 + static_cast<std::size_t>(i)));
+    row += static_cast<std::size_t>(share.drafted);
+    Progress progress = sequence.advance(rows_);
+    settle_draft(sequence, share.drafted);
     if (first) {
       sequence.first_token_us = clock_.now_us();
       sequence.usage.ttft_us = sequence.first_token_us - sequence.submitted_us();
@@ -125,6 +132,8 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"ttft_ms", static_cast<double>(usage.ttft_us) / 1e3},
                         {"out", usage.completion_tokens},
                         {"forced", usage.forced_tokens},
+                        {"drafted", usage.drafted_tokens},
+                        {"accepted", usage.accepted_tokens},
                         {"tok_s", rate},
                         {"finish", to_string(ending.reason)}});
   ending.usage = usage;

@@ -15,6 +15,9 @@ constexpr std::int32_t kChunkMin = 4;
 // The rows such an attention takes at once: anything between costs more time than either.
 constexpr std::int32_t kLargeChunkMin = 64;
 
+// What a row adds to a step of one, until it is measured: little, so that it is tried.
+constexpr double kRowGuess = 0.2;
+
 // Each crowd has a figure of its own, up to the largest: what a few tokens add is known from the difference.
 std::size_t crowd(std::int32_t decoding, std::size_t end) {
   return std::clamp<std::size_t>(static_cast<std::size_t>(std::max(decoding, 1)), 1, end) - 1;
@@ -46,6 +49,12 @@ void StepCost::measured(const StepShape& step, std::int64_t us) {
     return;
   }
   Median& decode = decode_[crowd(step.decoding, kCrowds)];
+  const auto rows = static_cast<std::size_t>(step.decoding + step.drafted);
+  if (step.beside == 0 && rows <= kRows) rows_[rows].add(static_cast<double>(us));
+  if (step.drafted > 0) {
+    ++since_decode_;
+    return;
+  }
   if (step.beside == 0) {
     decode.add(static_cast<double>(us));
     since_decode_ = 0;
@@ -80,6 +89,21 @@ std::optional<double> StepCost::decode_us(std::int32_t decoding) const {
   const Median& decode = decode_[crowd(decoding, kCrowds)];
   if (decode.empty() || since_decode_ >= kRemeasureSteps) return std::nullopt;
   return decode.value();
+}
+
+std::optional<double> StepCost::rows_us(std::int32_t rows) const {
+  const auto at = std::min(static_cast<std::size_t>(std::max(rows, 1)), kRows);
+  std::size_t below = at;
+  while (below > 0 && rows_[below].empty()) --below;
+  std::size_t above = at;
+  while (above <= kRows && rows_[above].empty()) ++above;
+  if (below == 0 && above > kRows) return std::nullopt;
+  if (below == 0) return rows_[above].value();
+  const double from = rows_[below].value();
+  if (below == at) return from;
+  const auto further = static_cast<double>(at - below);
+  if (above > kRows) return from * (1 + kRowGuess * further / static_cast<double>(below));
+  return from + (rows_[above].value() - from) * further / static_cast<double>(above - below);
 }
 
 // A depth that was not measured costs as the nearest shallower one did.

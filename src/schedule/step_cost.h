@@ -19,8 +19,9 @@ namespace kvern::schedule {
 
 struct StepShape {
   std::int32_t decoding = 0;  // sequences that decoded
-  std::int32_t beside = 0;    // tokens beyond one for each of them
+  std::int32_t beside = 0;    // tokens beyond one for each of them that are no guesses
   std::int32_t depth = 0;     // about where those are
+  std::int32_t drafted = 0;   // guessed tokens, with logits
 };
 
 class StepCost {
@@ -30,6 +31,10 @@ class StepCost {
   // A step that only decodes so many sequences. Unset: not known, or known for so long that one such
   // step should be measured again.
   std::optional<double> decode_us(std::int32_t decoding) const;
+
+  // A step that computes so many tokens with logits and nothing else: one for each stream, and drafts. What was
+  // not measured lies between what was, or beyond it at a guess. Unset: nothing was measured.
+  std::optional<double> rows_us(std::int32_t rows) const;
 
   // What one more prompt token at that depth adds to a step that decodes. Unset: not measured at all.
   std::optional<double> token_us(std::int32_t depth) const;
@@ -56,13 +61,15 @@ class StepCost {
   // By doublings of 256 tokens; by sequences up to so many.
   static constexpr std::size_t kDepths = 16;
   static constexpr std::size_t kCrowds = 16;
+  static constexpr std::size_t kRows = 80;
   using ByDepth = std::array<Median, kDepths>;
 
   static std::optional<double> nearest(const ByDepth& costs, std::int32_t depth);
   void grow_chunks(const StepShape& step);
 
   std::array<Median, kCrowds> decode_;
-  std::int32_t since_decode_ = 0;                  // steps since one only decoded
+  std::array<Median, kRows + 1> rows_;             // by rows; with one stream or many
+  std::int32_t since_decode_ = 0;                  // steps since one only decoded, without drafts
   ByDepth beside_;                                 // measured in steps that decode, too
   ByDepth alone_;                                  // in those that do not
   std::array<std::int32_t, kDepths> chunk_min_{};  // 0: as where it is shallower

@@ -41,9 +41,14 @@ class WatchedEngine final : public engine::Engine {
   Status fork(engine::SequenceId from, engine::SequenceId to, engine::Position end) override {
     return fake_.fork(from, to, end);
   }
-  // What was drawn there before belongs to another time.
+  // Behind a wrong guess the stream goes on; what was drawn before that belongs to another time.
   bool truncate(engine::SequenceId sequence, engine::Position end) override {
-    drawn_at_.erase(sequence);
+    const auto drawn = drawn_at_.find(sequence);
+    if (drawn != drawn_at_.end() && end > drawn->second.first && end <= drawn->second.last + 1) {
+      drawn->second.last = end - 1;
+    } else {
+      drawn_at_.erase(sequence);
+    }
     return fake_.truncate(sequence, end);
   }
   void drop(engine::SequenceId sequence) override {
@@ -67,12 +72,19 @@ class WatchedEngine final : public engine::Engine {
  private:
   struct Part {
     std::int32_t tokens = 0;
+    std::int32_t silent = 0;  // of them, without logits
     bool decodes = false;
     engine::Position begin = 0;
-    bool draws = false;
+    engine::Position first_drawn = -1;
 
+    bool draws() const { return first_drawn >= 0; }
     // It may be a stream that came back from RAM.
-    bool resumes() const { return tokens == 1 && draws; }
+    bool resumes() const { return silent == 0; }
+  };
+  // Of the last decode that drew.
+  struct Drawn {
+    engine::Position first = 0;
+    engine::Position last = 0;
   };
 
   void watch(std::span<const engine::BatchToken> batch) {
@@ -84,23 +96,25 @@ class WatchedEngine final : public engine::Engine {
       // The token that ends an answer is computed only when a prompt goes on behind it.
       if (part.tokens == 0) part.begin = token.position;
       if (part.tokens++ == 0)
-        part.decodes =
-            drawn != drawn_at_.end() && drawn->second + 1 == token.position && !vocab().ends_generation(token.token);
-      part.draws = part.draws || token.wants_logits;
+        part.decodes = drawn != drawn_at_.end() && drawn->second.last + 1 == token.position &&
+                       !vocab().ends_generation(token.token);
+      part.silent += !token.wants_logits;
+      if (token.wants_logits && !part.draws()) part.first_drawn = token.position;
       // A run of known tokens may take several steps.
-      if (token.wants_logits || part.decodes) drawn_at_[token.sequence] = token.position;
+      if (token.wants_logits || part.decodes)
+        drawn_at_[token.sequence] = {part.draws() ? part.first_drawn : token.position, token.position};
     }
     std::int32_t streams = 0;
     std::int32_t beside = 0;
     std::int32_t resumed = 0;
     for (const auto& [sequence, part] : parts) {
       streams += part.decodes;
-      resumed += !part.decodes && part.draws;
+      resumed += !part.decodes && part.draws();
     }
     for (const auto& [sequence, part] : parts) {
       // A stream alone waits for its own forced tokens only.
       if (part.decodes && streams > 1) beside += part.tokens - 1;
-      if (!part.decodes && !part.resumes()) beside += part.tokens;
+      if (!part.decodes) beside += part.resumes() ? part.tokens - 1 : part.tokens;
     }
     if (streams == 0 || beside == 0 || steps < blind_until_) return;
     ++beside_steps;
@@ -124,7 +138,7 @@ class WatchedEngine final : public engine::Engine {
   engine::FakeEngine& fake_;
   engine::FakeCost cost_;
   double target_;
-  std::map<engine::SequenceId, engine::Position> drawn_at_;
+  std::map<engine::SequenceId, Drawn> drawn_at_;
   std::int64_t blind_until_ = 0;
 };
 

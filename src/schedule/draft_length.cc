@@ -1,0 +1,50 @@
+#include "schedule/draft_length.h"
+
+#include <algorithm>
+
+#include "schedule/step_cost.h"
+
+namespace kvern::schedule {
+namespace {
+
+constexpr double kLearning = 0.1;
+// What looks better by less may be an error of the measurement.
+constexpr double kWorthwhile = 1.05;
+// One token now and then costs less than a hundredth.
+constexpr std::int32_t kTryAgain = 48;
+
+}  // namespace
+
+std::size_t DraftLength::kind(std::int32_t matched) { return matched < 6 ? 0 : matched < 16 ? 1 : 2; }
+
+void DraftLength::judged(std::int32_t matched, std::int32_t drafted, std::int32_t right) {
+  double& chance = chances_[kind(matched)];
+  for (std::int32_t i = 0; i < right; ++i) chance += kLearning * (1 - chance);
+  if (right < drafted) chance -= kLearning * chance;
+}
+
+std::int32_t DraftLength::choose(std::int32_t matched, std::int32_t tokens_max, const Step& step,
+                                 const StepCost& cost) {
+  const auto without_us = cost.rows_us(step.rows);
+  if (!without_us || *without_us <= 0) return 0;
+  double best = step.tokens / *without_us * kWorthwhile;
+  std::int32_t length = 0;
+  double tokens = step.tokens;
+  double reached = 1;
+  bool fits = false;
+  for (std::int32_t n = 1; n <= tokens_max; ++n) {
+    const auto us = cost.rows_us(step.rows + n);
+    if (!us || (step.us_max > 0 && *us > step.us_max)) break;
+    fits = true;
+    reached *= chance(matched);
+    tokens += reached;
+    if (tokens / *us <= best) continue;
+    best = tokens / *us;
+    length = n;
+  }
+  if (length == 0 && fits && ++declined_ < kTryAgain) return 0;
+  declined_ = 0;
+  return fits ? std::max(length, 1) : 0;
+}
+
+}  // namespace kvern::schedule

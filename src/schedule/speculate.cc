@@ -1,0 +1,57 @@
+// Scheduler: what is guessed beside what is sure.
+#include <algorithm>
+
+#include "schedule/scheduler.h"
+
+namespace kvern::schedule {
+
+// Drafts go into a step in which every stream has the one token it drew. A prompt's tokens are sure and a guess's are
+// not, so beside a prompt nothing is guessed; and others wait for a guess no longer than they would for a prompt.
+void Scheduler::draft() {
+  for (const SequencePtr& sequence : running_) sequence->cut_draft(0);
+  const bool prompts = std::any_of(items_.begin(), items_.end(), [](const PlanItem& item) { return item.prefills(); });
+  if (!guesses_ || prompts || plan_.shares.empty()) return;
+  const auto streams = static_cast<std::int32_t>(plan_.shares.size());
+  const bool forced = plan_.tokens > streams;
+  const auto alone_us = cost_.decode_us(streams);
+  if (forced || !alone_us) return;
+  DraftLength::Step step{streams, static_cast<double>(streams), 0};
+  if (streams > 1) step.us_max = *alone_us * options_.latency_target;
+  for (PlanShare& share : plan_.shares) {
+    Sequence& sequence = *running_[share.item];
+    const std::int32_t room = std::min(options_.draft_max, options_.limits.batch - plan_.tokens);
+    const Sequence::Guess guess = sequence.guess(room);
+    share.drafted = sequence.draft_length.choose(guess.matched, guess.tokens, step, cost_);
+    sequence.cut_draft(share.drafted);
+    plan_.tokens += share.drafted;
+    step.rows += share.drafted;
+    double reached = 1;
+    for (std::int32_t i = 0; i < share.drafted; ++i) {
+      reached *= sequence.draft_length.chance(guess.matched);
+      step.tokens += reached;
+    }
+  }
+}
+
+// A guess takes no cell from anybody.
+void Scheduler::drop_drafts() {
+  for (PlanShare& share : plan_.shares) {
+    if (share.drafted == 0) continue;
+    running_[share.item]->cut_draft(0);
+    plan_.tokens -= share.drafted;
+    share.drafted = 0;
+  }
+}
+
+// The cells of guesses that were wrong are forgotten.
+void Scheduler::settle_draft(Sequence& sequence, std::int32_t drafted) {
+  if (drafted == 0) return;
+  const std::int32_t accepted = sequence.accepted();
+  if (accepted > 0)
+    cache_.grew(*sequence.lease, sequence.tokens().subspan(static_cast<std::size_t>(sequence.computed),
+                                                           static_cast<std::size_t>(accepted)));
+  sequence.computed += accepted;
+  if (accepted < drafted) cache_.cut(*sequence.lease, sequence.computed);
+}
+
+}  // namespace kvern::schedule
