@@ -19,7 +19,7 @@ constexpr std::int64_t kStepsMax = 100'000;
 GenerateRequest request_of(const Arrival& arrival, const Vocab& vocab) {
   GenerateRequest r;
   r.id = "sim";
-  vocab.tokenize(arrival.prompt, SpecialTokens::as_tokens, r.prompt.tokens);
+  vocab.tokenize(prompt_of(arrival), SpecialTokens::as_tokens, r.prompt.tokens);
   r.sampling.temperature = 0;
   r.session = arrival.session;
   r.priority = arrival.priority;
@@ -42,6 +42,7 @@ class Simulation {
  public:
   Simulation(const Traffic& traffic, const Rules& rules)
       : traffic_(traffic),
+        rules_(rules),
         fake_(std::move(*engine::make_fake_engine_from_text(kScript, {1500, 16, traffic.cells}))),
         watched_(*fake_, kCost, rules.target_watched),
         compiler_(std::move(*constrain::Compiler::create(fake_->vocab()))),
@@ -60,6 +61,7 @@ class Simulation {
       ++round_;
       for (Client& client : clients_) read(client);
       check_budgets();
+      check_also();
       if (round_ > kStepsMax) fail("it does not end");
     }
     outcome_.steps = watched_.steps;
@@ -130,7 +132,7 @@ class Simulation {
 
   // What it says on an engine of its own.
   const std::string& alone(const Arrival& arrival) {
-    const auto [at, fresh] = alone_.try_emplace((arrival.call ? "call " : "text ") + arrival.prompt);
+    const auto [at, fresh] = alone_.try_emplace((arrival.call ? "call " : "text ") + prompt_of(arrival));
     if (fresh) at->second = lone_world_.ask(request_of(arrival, fake_->vocab())).text;
     return at->second;
   }
@@ -141,6 +143,15 @@ class Simulation {
     if (cache_.used_cells() < fake_->cells_in_use())
       fail(fmt::format("{} cells are counted, {} are in use", cache_.used_cells(), fake_->cells_in_use()));
     if (cache_.tree().bytes() > cache_.tree().budget_bytes()) fail("memory beyond its budget");
+  }
+
+  void check_also() {
+    if (!rules_.also) return;
+    Running running;
+    for (const Client& client : clients_) {
+      if (!client.ending) running.push_back(client.arrival);
+    }
+    if (auto wrong = rules_.also(running)) fail(std::move(*wrong));
   }
 
   void check_end() {
@@ -164,6 +175,7 @@ class Simulation {
   }
 
   const Traffic& traffic_;
+  const Rules& rules_;
   std::size_t ends_ = 0;  // as the scheduler counts them
   FakeClock clock_;
   std::unique_ptr<engine::FakeEngine> fake_;
@@ -182,22 +194,5 @@ class Simulation {
 }  // namespace
 
 Outcome simulate(const Traffic& traffic, const Rules& rules) { return Simulation(traffic, rules).run(); }
-
-Traffic shrink(Traffic failing, const Rules& rules) {
-  for (std::size_t part = failing.arrivals.size() / 2; part > 0; part /= 2) {
-    for (std::size_t begin = 0; begin < failing.arrivals.size();) {
-      Traffic fewer = failing;
-      const std::size_t end = std::min(begin + part, fewer.arrivals.size());
-      fewer.arrivals.erase(fewer.arrivals.begin() + static_cast<std::ptrdiff_t>(begin),
-                           fewer.arrivals.begin() + static_cast<std::ptrdiff_t>(end));
-      if (simulate(fewer, rules).failure) {
-        failing = std::move(fewer);
-      } else {
-        begin = end;
-      }
-    }
-  }
-  return failing;
-}
 
 }  // namespace kvern::schedule::simulation

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,9 +14,14 @@
 
 namespace kvern::schedule::simulation {
 
+// The requests that were sent and have not ended, after a step.
+using Running = std::vector<const Arrival*>;
+
 struct Rules {
   double target = 1.5;          // the scheduler's
   double target_watched = 1.5;  // what is checked; less than the scheduler's makes a failure
+  // One more promise, looked at after every step: says what is wrong.
+  std::function<std::optional<std::string>(const Running&)> also = nullptr;
 };
 
 struct Outcome {
@@ -26,8 +32,5 @@ struct Outcome {
 };
 
 Outcome simulate(const Traffic& traffic, const Rules& rules = {});
-
-// The failing traffic with as few of its arrivals as were found to fail still.
-Traffic shrink(Traffic failing, const Rules& rules = {});
 
 }  // namespace kvern::schedule::simulation

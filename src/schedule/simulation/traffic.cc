@@ -23,25 +23,20 @@ std::string turn(const std::string& user) {
   return "<|im_start|>user\n" + user + "<|im_end|>\n<|im_start|>assistant\n";
 }
 
-// Three agents' heads are shared by parents, sub-agents and siblings; other prompts begin with a number of
-// their own.
-std::string head(Draw& draw, bool own, std::size_t index) {
-  if (own) return fmt::format("{:04} ", index) + std::string(20 + draw.below(1000), draw.letter());
-  const std::uint64_t agent = draw.below(3);
-  std::string text =
-      "<|im_start|>system\n" + std::string(300 + 200 * agent, static_cast<char>('a' + agent)) + "<|im_end|>\n";
-  // A parent goes on: earlier turns of one conversation.
-  for (std::uint64_t turns = draw.below(4); turns > 0; --turns)
-    text += turn("count to x") + "one two three up to x<|im_end|>\n";
-  return text;
-}
-
 Arrival draw_arrival(Draw& draw, std::size_t index, std::int64_t at_us) {
   Arrival a;
   a.at_us = at_us;
+  a.number = index;
   a.own_head = draw.one_in(2);
   a.call = draw.one_in(6);
-  a.prompt = head(draw, a.own_head, index) + turn("count to " + std::string(1 + draw.below(40), draw.letter()));
+  if (a.own_head) {
+    a.padding = 20 + draw.below(1000);
+  } else {
+    a.agent = draw.below(3);
+    a.turns = draw.below(4);
+  }
+  a.question = 1 + draw.below(40);
+  a.letter = draw.letter();
   const std::uint64_t session = draw.below(4);
   if (session > 0) a.session = fmt::format("session{}", session);
   if (draw.one_in(3)) {
@@ -59,6 +54,21 @@ Arrival draw_arrival(Draw& draw, std::size_t index, std::int64_t at_us) {
 }
 
 }  // namespace
+
+// Three agents' heads are shared by parents, sub-agents and siblings; other prompts begin with a number of
+// their own.
+std::string prompt_of(const Arrival& arrival) {
+  std::string text;
+  if (arrival.own_head) {
+    text = fmt::format("{:04} ", arrival.number) + std::string(arrival.padding, arrival.letter);
+  } else {
+    const auto letter = static_cast<char>('a' + arrival.agent);
+    text = "<|im_start|>system\n" + std::string(300 + 200 * arrival.agent, letter) + "<|im_end|>\n";
+    // A parent goes on: earlier turns of one conversation.
+    for (std::size_t i = 0; i < arrival.turns; ++i) text += turn("count to x") + "one two three up to x<|im_end|>\n";
+  }
+  return text + turn("count to " + std::string(arrival.question, arrival.letter));
+}
 
 Traffic draw_traffic(std::uint64_t seed, std::size_t arrivals) {
   Draw draw(seed);
@@ -80,9 +90,11 @@ std::string describe(const Traffic& traffic) {
   std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once\n", traffic.seed, traffic.cells,
                                  traffic.memory_bytes, traffic.parallel);
   for (const Arrival& a : traffic.arrivals) {
+    const std::string head = a.own_head ? fmt::format("{} letters of its own", a.padding)
+                                        : fmt::format("agent {}'s head, {} turns", a.agent, a.turns);
     text += fmt::format(
-        "  at {} us: {} bytes{}{} session '{}' {}{}{}\n", a.at_us, a.prompt.size(), a.own_head ? " of its own" : "",
-        a.call ? ", a call," : "", a.session,
+        "  at {} us: number {}, {}, then {} letters '{}'{}{} {}{}{}\n", a.at_us, a.number, head, a.question, a.letter,
+        a.call ? ", a call" : "", a.session.empty() ? "," : fmt::format(", session '{}',", a.session),
         std::array{"interactive", "sub-agent", "background"}[static_cast<std::size_t>(a.priority)],
         a.cancel_at_us >= 0 ? fmt::format(", cancelled at {} us", a.cancel_at_us) : "",
         a.reads_every > 1 ? fmt::format(", reads {} at most every {} steps", a.capacity, a.reads_every) : "");
