@@ -7,10 +7,7 @@
 // costs. Times are CPU time, of all threads: deep schemas are compiled on one of their own.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <ctime>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +17,7 @@
 #include "chat/dialect/dialect.h"
 #include "constrain/constraint.h"
 #include "constrain/schema.h"
+#include "micro.h"
 #include "vocab_file.h"
 
 namespace kvern::bench {
@@ -30,28 +28,6 @@ struct Size {
   int rounds = 5;
   std::size_t argument_bytes = 30'000;
 };
-
-double cpu_us() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
-}
-
-double microseconds(const std::function<void()>& work) {
-  const double begin = cpu_us();
-  work();
-  return cpu_us() - begin;
-}
-
-double quantile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
-}
-
-void report(std::string_view dialect, std::string_view what, double value, std::string_view unit) {
-  fmt::print("{{\"what\": \"{}, {}\", \"value\": {}, \"unit\": \"{}\"}}\n", dialect, what, value, unit);
-}
 
 [[noreturn]] void give_up(std::string_view what, const Error& error) {
   fmt::print(stderr, "{}: {}\n", what, error.message);
