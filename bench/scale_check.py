@@ -27,7 +27,7 @@ FACTS = ["--params-b", "0.135", "--kv-bytes", str(2 * 2 * 30 * 3 * 64), "--atten
          "--experts-drawn", "1", "--device-gb", "2", "--attends-all", "0"]
 NEVER_ENDS = [[0, False], [2, False]]
 WORDS = range(1000, 40000)  # tokens that are plain text
-SHAPE = {"context": 8192, "sub-agents": 0, "head": 1500, "own": 150, "new-p50": 120, "new-p90": 600, "answer-p50": 30,
+SHAPE = {"context": 8192, "sub-agents": 0, "head": 500, "own": 60, "new-p50": 60, "new-p90": 200, "answer-p50": 16,
          "think-s": 1.5}
 
 
@@ -55,12 +55,12 @@ def words(rng, count):
 
 
 def measure_speeds(server):
-    """Tokens a second of one stream, and of a prompt of 512 tokens: medians of five."""
+    """Tokens a second of one stream, and of a prompt of 512 tokens: medians of three."""
     rng = random.Random(0)
     talk = Talk(server)
     decode, prefill = [], []
-    for _ in range(5):
-        _, rate, _, _ = talk.ask(words(rng, 32), 100)
+    for _ in range(3):
+        _, rate, _, _ = talk.ask(words(rng, 32), 60)
         decode.append(rate)
         first_s, _, _, _ = talk.ask(words(rng, 512), 1)
         prefill.append(512 / first_s)
@@ -118,48 +118,47 @@ def scale_model(*arguments):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def start(options, folder, flags):
+    kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
+    return Server("kvern", [kvern, "serve", "--model", options.model, "--port", "{port}", "--context", str(SHAPE["context"]),
+                            "--threads", str(options.threads), "--cache-dir", f"{folder}/cache", "--cache-ram", "1G",
+                            "--log-format", "json", *flags], Path(folder) / "log")
+
+
+def with_server(options, flags, work):
+    """What work(server) returns, of a server that knows nothing yet."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = start(options, folder, flags)
+        try:
+            return work(server)
+        finally:
+            server.stop()
+
+
 def check(options):
+    """One row after the other, as soon as it is there; the measured speeds are part of each."""
     shape = SHAPE | {"agents": options.agents, "turns": options.turns, "seed": options.seed}
     flags = [word for name, value in shape.items() for word in (f"--{name}", str(value))]
     traffic = scale_model("--traffic", *flags)
-    weights_gb = str(Path(options.model).stat().st_size / 1e9)
-    result = {}
+    weights_gb = Path(options.model).stat().st_size / 1e9
+    decode, prefill = with_server(options, [], measure_speeds)
+    projected = scale_model("--json", "--only", "CPU", *FACTS, "--weights-gb", weights_gb, "--active-gb", weights_gb,
+                            "--ram-cache-gb", 1, "--decode-tps", decode, "--prefill-tps", prefill, *flags)
     for mode, extra in (("kvern", []), ("no reuse", ["--no-cache"])):
-        with tempfile.TemporaryDirectory() as folder:
-            kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
-            server = Server("kvern", [kvern, "serve", "--model", options.model, "--port", "{port}", "--context",
-                                      str(shape["context"]), "--threads", str(options.threads), "--cache-dir",
-                                      f"{folder}/cache", "--cache-ram", "1G", "--log-format", "json", *extra],
-                            Path(folder) / "log")
-            try:
-                if not result:
-                    decode, prefill = measure_speeds(server)
-                    result["speeds"] = {"decode_tokens_s": decode, "prefill_tokens_s": prefill}
-                    server.stop()
-                    server.log = open(Path(folder) / "log", "w")
-                    server.start()
-                seen = replay(server, traffic, shape["head"])
-            finally:
-                server.stop()
-        speeds = result["speeds"]
-        rows = scale_model("--json", "--only", "CPU", *FACTS, "--weights-gb", weights_gb, "--active-gb", weights_gb,
-                           "--ram-cache-gb", 1, "--decode-tps", speeds["decode_tokens_s"], "--prefill-tps",
-                           speeds["prefill_tokens_s"], *flags)
-        result[mode] = {"seen": seen, "projected": next(row for row in rows if row["mode"] == mode)}
-    return result
+        seen = with_server(options, extra, lambda server: replay(server, traffic, shape["head"]))
+        for who, row in (("projected", next(row for row in projected if row["mode"] == mode)), ("seen", seen)):
+            yield {"mode": mode, "who": who, "decode_tokens_s": decode, "prefill_tokens_s": prefill,
+                   **{name: row[name] for name in seen}}
 
 
-def table(result):
-    speeds = result["speeds"]
-    print(f"Measured: a stream decodes {speeds['decode_tokens_s']:.1f} tokens/s, a prompt of 512 tokens is computed at "
-          f"{speeds['prefill_tokens_s']:.0f} tokens/s.\n")
-    print("| reuse | | requests | TTFT p50 s | TTFT p95 s | tokens/s a stream | computed |")
-    print("|---|---|--:|--:|--:|--:|--:|")
-    for mode in ("kvern", "no reuse"):
-        for who in ("projected", "seen"):
-            row = result[mode][who]
-            print(f"| {mode} | {who} | {row['requests']} | {row['ttft_p50_s']:.3f} | {row['ttft_p95_s']:.3f} | "
-                  f"{row['stream_tokens_s']:.1f} | {100 * row['computed_share']:.1f} % |")
+def print_row(row, first):
+    if first:
+        print(f"Measured: a stream decodes {row['decode_tokens_s']:.1f} tokens/s, a prompt of 512 tokens is computed at "
+              f"{row['prefill_tokens_s']:.0f} tokens/s.\n")
+        print("| reuse | | requests | TTFT p50 s | TTFT p95 s | tokens/s a stream | computed |")
+        print("|---|---|--:|--:|--:|--:|--:|")
+    print(f"| {row['mode']} | {row['who']} | {row['requests']} | {row['ttft_p50_s']:.3f} | {row['ttft_p95_s']:.3f} | "
+          f"{row['stream_tokens_s']:.1f} | {100 * row['computed_share']:.1f} % |", flush=True)
 
 
 def main():
@@ -168,15 +167,15 @@ def main():
     parser.add_argument("--model", default=str(models / "SmolLM2-135M-Instruct.Q4_1.gguf"))
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--agents", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result = check(options)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        table(result)
+    for number, row in enumerate(check(options)):
+        if options.json:
+            print(json.dumps(row), flush=True)
+        else:
+            print_row(row, number == 0)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ struct Machine {
   double disk_write_gbs = 3;
   double disk_us = 300;  // each read, on top
   double step_us = 500;  // each step: launches, the scheduler, what waits for it
-  double row_us = 50;    // each drawn token: its sampler and grammar
+  double row_us = 200;   // each drawn token: its sampler (bench/core_micro.cc) and grammar
   // A step attends over all cells in use (CUDA), not only over a sequence's own (Metal, Vulkan, CPU).
   bool attends_all = true;
 };
