@@ -114,8 +114,8 @@ void print_help() {
 Result<double> number(std::string_view flag, std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > 1e15)
-    return fail(Code::invalid, fmt::format("{}: '{}' is no number from 0 to 1e15", flag, text));
+  if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > 1e9)
+    return fail(Code::invalid, fmt::format("{}: '{}' is no number from 0 to 1e9", flag, text));
   return value;
 }
 
