@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from compare import prose
+from engine import prose
 from servers import Server, start_pair
 
 LONG = 7000  # words of the prompt that disturbs, of a token each

@@ -10,11 +10,13 @@ from scenarios.talk import Skip
 
 
 class Results:
-    """Measured values by their key, kept in a file of JSON lines."""
+    """Measured values by their key, kept in a file of JSON lines; beside it what they were measured with."""
 
-    def __init__(self, path, fresh):
+    def __init__(self, path, fresh, about=None):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
+        if about:
+            path.with_suffix(".about.json").write_text(json.dumps(about))
         if fresh:
             path.unlink(missing_ok=True)
         lines = path.read_text().splitlines() if path.exists() else []

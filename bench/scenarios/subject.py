@@ -15,10 +15,11 @@ LLAMA = os.environ.get("LLAMA_SERVER_BIN", str(ROOT / "build/llama-server/bin/ll
 
 
 class Options:
-    def __init__(self, model, threads, context=8192, parallel=4, ram_mib=None, logs=None):
+    def __init__(self, model, threads, context=8192, parallel=4, ram_mib=None, logs=None, disk=True):
         self.model, self.threads, self.context, self.parallel, self.ram_mib = model, threads, context, parallel, ram_mib
+        self.disk = disk  # whether kvern keeps what it knows there, too
         self.logs = logs or Path(tempfile.gettempdir()) / "kvern-bench"
-        self.logs.mkdir(exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
 
 
 class Subject:
@@ -100,9 +101,10 @@ class Kvern(Subject):
 
     def command(self, folder):
         o = self.options
-        ram = ["--cache-ram", f"{o.ram_mib}M"] if o.ram_mib else []
+        limits = ["--cache-ram", f"{o.ram_mib}M"] if o.ram_mib else []
+        limits += [] if o.disk else ["--cache-disk", "0"]
         return [KVERN, "serve", "--model", o.model, "--port", "{port}", "--threads", str(o.threads), "--context", str(o.context),
-                "--parallel", str(o.parallel), "--cache-dir", str(folder), "--log-format", "json", *ram]
+                "--parallel", str(o.parallel), "--cache-dir", str(folder), "--log-format", "json", *limits]
 
     @contextmanager
     def second(self):

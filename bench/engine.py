@@ -3,7 +3,7 @@
 Rounds alternate between the two, one request at a time; figures are medians and the ratio of them.
 Absolute times belong to this machine, ratios are what the table is for.
 
-  ./dev bench [--model FILE.gguf] [--rounds N] [--json]
+  ./dev bench [engine] [--model FILE.gguf] [--rounds N] [--json]
 """
 
 import argparse
