@@ -97,7 +97,8 @@ def main():
         if not Path(file).exists():
             raise SystemExit(f"{file} is missing; {how}")
 
-    results = Results(ROOT / f"build/bench-cache/{identity(args)}.jsonl", args.fresh)
+    about = {"model": Path(args.model).name, "long model": Path(args.long_model).name, "threads": args.threads, "quick": args.quick}
+    results = Results(ROOT / f"build/bench-cache/{identity(args)}.jsonl", args.fresh, about)
     measure_all(args, results)
     if args.json:
         print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))

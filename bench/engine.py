@@ -1,9 +1,10 @@
-"""kvern beside llama-server built from the same source, on the same model, in one run.
+"""What the engine does: decode, prefill and a request's overhead, kvern beside llama-server on the same model.
 
-Rounds alternate between the two, one request at a time; figures are medians and the ratio of them.
-Absolute times belong to this machine, ratios are what the table is for.
+Both servers run at once and are asked in turn; figures are medians, and the ratio of them is what the table is for:
+absolute times belong to this machine. A row is kept as soon as it is measured; a run that was interrupted goes on
+where it stopped.
 
-  ./dev bench [engine] [--model FILE.gguf] [--rounds N] [--json]
+  ./dev bench [engine] [--model FILE.gguf] [--rounds N] [--only decode,prefill,warm,overhead] [--fresh] [--json]
 """
 
 import argparse
@@ -14,10 +15,18 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from servers import Server, start_pair
+from results import Results, in_turn, results_name
+from scenarios.subject import KVERN, LLAMA
+from servers import ROOT, Server, start_pair
 
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
+SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
+KINDS = ("decode", "prefill", "warm", "overhead")
+STREAMS = (4, 8)  # besides a lone one
+PREFILL_TOKENS = 6000  # of all prompts that come at once
 WORDS = ("river stone lantern cloud market window garden silver engine paper mountain signal bridge forest "
          "number letter harbor candle mirror ladder").split()
 
@@ -49,6 +58,47 @@ def decode_rate(server: Server, round_: int) -> float:
     times, events = server.stream("/v1/completions", body)
     shown = [t for t, e in zip(times, events) if e.get("choices") and e["choices"][0].get("text")]
     return (len(shown) - 1) / (shown[-1] - shown[0])
+
+
+def at_once(count: int, call):
+    """What that many threads return that begin together."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))
+
+
+def decode_rate_of_many(server: Server, round_: int, count: int) -> float:
+    """Tokens a second of all streams together, while all of them run."""
+
+    def one(number):
+        seed = 1000 * count + 100 * round_ + number
+        body = {"model": "default", "prompt": f"{seed} " + prose(64, seed), "max_tokens": 128, "temperature": 0,
+                "logit_bias": {"2": -100, "0": -100}}
+        begin = time.perf_counter()
+        times, events = server.stream("/v1/completions", body)
+        return [begin + t for t, e in zip(times, events) if e.get("choices") and e["choices"][0].get("text")]
+
+    streams = at_once(count, one)
+    start, end = max(ticks[0] for ticks in streams), min(ticks[-1] for ticks in streams)
+    together = sum(start < tick <= end for ticks in streams for tick in ticks)
+    if together < 10 * count:
+        raise SystemExit(f"{server.name}: {count} streams were not decoded together")
+    return together / (end - start)
+
+
+def prefill_rate_of_many(server: Server, round_: int, count: int) -> float:
+    """Prompt tokens a second of prompts that come at once and share nothing, until the last has its first token."""
+
+    def one(number):
+        seed = 50_000 + 1000 * count + 100 * round_ + number
+        body = {"model": "default", "prompt": f"{seed} " + prose(PREFILL_TOKENS // count, seed), "max_tokens": 1, "temperature": 0}
+        begin = time.perf_counter()
+        times, events = server.stream("/v1/completions", body)
+        usage = events[-1]["usage"]
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+        return begin, begin + next(t for t, e in zip(times, events) if e.get("choices")), usage["prompt_tokens"] - cached
+
+    answers = at_once(count, one)
+    return sum(tokens for _, _, tokens in answers) / (max(end for _, end, _ in answers) - min(begin for begin, _, _ in answers))
 
 
 def prefill_rate(server: Server, round_: int) -> float:
@@ -103,58 +153,85 @@ def overhead(server: Server, count: int) -> float:
     return one - (nine - one) / (tokens - 1)
 
 
-def measure(pair, rounds: int) -> list[tuple[str, str, bool, list[float], list[float]]]:
-    """(what, unit, higher is better, kvern's values, llama-server's values)"""
-    rows = []
-
-    def row(what, unit, higher, function, n):
-        values = ([], [])
-        for round_ in range(n):
-            order = (0, 1) if round_ % 2 == 0 else (1, 0)
-            for which in order:
-                values[which].append(function(pair[which], round_))
-        rows.append((what, unit, higher, *values))
-        print(f"measured: {what}", file=sys.stderr)
-
-    row("decode", "tok/s", True, decode_rate, rounds)
-    row("prefill, 2.5k tokens", "tok/s", True, prefill_rate, max(3, rounds // 2))
-    row("warm second turn, first token", "ms", False, warm_ttft, max(3, rounds // 2))
-    for count in (0, 20, 60):
-        for server in pair:
-            overhead(server, count)
-        row(f"request overhead, {count} warm tools", "ms", False, lambda s, _, c=count: overhead(s, c), rounds)
-    return rows
+def warmed_overhead(server: Server, round_: int, count: int) -> float:
+    if round_ == 0:
+        overhead(server, count)
+    return overhead(server, count)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL", ""))
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--context", type=int, default=8192)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-    model = args.model or str(cache / "models/SmolLM2-135M-Instruct.Q4_1.gguf")
-    if not Path(model).exists():
-        raise SystemExit(f"{model} is missing; start ./dev run once, which fetches it, or name one with --model")
+def rows(kinds, streams: int, rounds: int):
+    """(what, unit, which is better, function of a server and a round, rounds) of a pair that decodes so many streams."""
+    few = max(3, rounds // 2) if rounds > 1 else 1
+    if streams == 4 and "decode" in kinds:
+        yield "decode", "tok/s", "higher", decode_rate, rounds
+    if streams == 4 and "prefill" in kinds:
+        yield "prefill, 2.5k tokens", "tok/s", "higher", prefill_rate, few
+    if "decode" in kinds:
+        yield f"decode, {streams} streams", "tok/s", "higher", lambda s, r: decode_rate_of_many(s, r, streams), rounds
+    if "prefill" in kinds:
+        yield (f"prefill, {streams} prompts of {PREFILL_TOKENS // streams}", "tok/s", "higher",
+               lambda s, r: prefill_rate_of_many(s, r, streams), few)
+    if streams == 4 and "warm" in kinds:
+        yield "warm second turn, first token", "ms", "lower", warm_ttft, few
+    for count in (0, 20, 60) if streams == 4 and "overhead" in kinds else ():
+        yield f"request overhead, {count} warm tools", "ms", "lower", lambda s, r, c=count: warmed_overhead(s, r, c), rounds
 
-    pair = start_pair(model, args.threads, args.context, Path(tempfile.gettempdir()) / "kvern-bench")
+
+def measure_pair(args, results: Results, streams: int):
+    """Servers are only started for what is not there yet."""
+    missing = [(("engine", what, unit, better), function, rounds)
+               for what, unit, better, function, rounds in rows(args.only, streams, args.rounds)
+               if ("engine", what, unit, better) not in results.values]
+    if not missing:
+        return
+    pair = start_pair(args.model, args.threads, args.context, Path(tempfile.gettempdir()) / "kvern-bench", parallel=streams)
     try:
-        rows = measure(pair, args.rounds)
+        for key, function, rounds in missing:
+            results.get(key, lambda f=function, n=rounds: in_turn(pair, n, f))
     finally:
         for server in pair:
             server.stop()
 
+
+def render(values) -> str:
+    lines = [f"{'':34} {'kvern':>10} {'llama-server':>13} {'ratio':>7}"]
+    for (_, what, unit, better), value in values.items():
+        if "failed" in value:
+            lines.append(f"{what:34} failed: {value['failed']}")
+            continue
+        a, b = (statistics.median(value[name]) for name in ("kvern", "llama-server"))
+        lines.append(f"{what:34} {a:10.2f} {b:13.2f} {f'{a / b:.2f}' if b > 0 else '-':>7}  {unit}, {better} is better")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL") or str(SMALL))
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--context", type=int, default=8192)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(KINDS), help=",".join(KINDS))
+    parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    if unknown := set(args.only) - set(KINDS):
+        parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+    if args.rounds < 1:
+        parser.error("--rounds from 1")
+    for file, how in ((KVERN, "./dev build"), (LLAMA, "./dev bench builds it"), (args.model, "./dev run once fetches it")):
+        if not Path(file).exists():
+            raise SystemExit(f"{file} is missing; {how}")
+
+    name = results_name([args.threads, args.context, args.rounds], [KVERN, LLAMA, args.model])
+    about = {"model": Path(args.model).name, "threads": args.threads, "context": args.context, "rounds": args.rounds}
+    results = Results(ROOT / f"build/bench-engine/{name}.jsonl", args.fresh, about)
+    for streams in STREAMS:
+        measure_pair(args, results, streams)
     if args.json:
-        print(json.dumps([{"what": w, "unit": u, "kvern": statistics.median(a), "llama_server": statistics.median(b)}
-                          for w, u, _, a, b in rows]))
-        return
-    print(f"{'':34} {'kvern':>10} {'llama-server':>13} {'ratio':>7}")
-    for what, unit, higher, ours, theirs in rows:
-        a, b = statistics.median(ours), statistics.median(theirs)
-        ratio = f"{a / b:.2f}" if b > 0 else "-"
-        print(f"{what:34} {a:10.2f} {b:13.2f} {ratio:>7}  {unit}, {'higher' if higher else 'lower'} is better")
+        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
+    else:
+        print(render(results.values))
+        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
 
 
 if __name__ == "__main__":

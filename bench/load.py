@@ -23,7 +23,13 @@ import time
 from pathlib import Path
 
 from engine import prose
-from servers import Server, start_pair
+from results import Results, results_name
+from scenarios import idle
+from scenarios.subject import KVERN, LLAMA
+from servers import ROOT, Server, start_pair
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
+SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 LONG = 7000  # words of the prompt that disturbs, of a token each
 NEVER_ENDS = {"0": -100, "2": -100}
@@ -126,15 +132,18 @@ def crowd(server: Server, seed: int) -> dict:
             "at once s": at_once, "ratio": at_once / serial}
 
 
-SCENARIOS = {"gap": (gap, 8192), "ttft": (ttft, 8192), "crowd": (crowd, 4096)}
+def listeners(server: Server, seed: int) -> dict:
+    return idle.measure(server, completion(seed, 40, 7000), shown)
+
+
+SCENARIOS = {"gap": (gap, 8192), "ttft": (ttft, 8192), "crowd": (crowd, 4096), "idle": (listeners, 8192)}
 
 
 def start(args, context: int, logs: Path):
     """kvern has twice the cells of a conversation's context, llama-server as many: both get 8,192 for the crowd."""
     if args.against:
-        kvern = os.environ.get("KVERN_BIN", "build/dev/kvern")
         pair = []
-        for name, binary in (("kvern", kvern), ("other", args.against)):
+        for name, binary in (("kvern", KVERN), ("other", args.against)):
             command = [binary, "serve", "--model", args.model, "--port", "{port}", "--threads", str(args.threads),
                        "--context", str(context), "--cache-disk", "0", "--log-format", "json"]
             logs.mkdir(parents=True, exist_ok=True)
@@ -143,40 +152,77 @@ def start(args, context: int, logs: Path):
     return start_pair(args.model, args.threads, context, logs, their_context=max(context, 8192))
 
 
+def measure(args, results: Results, name: str):
+    """Servers are only started for what is not there yet."""
+    scenario, context = SCENARIOS[name]
+    missing = [round_ for round_ in range(args.rounds)
+               if any(("load", name, round_, server) not in results.values for server in names(args))]
+    if not missing:
+        return
+    pair = start(args, context, Path(tempfile.gettempdir()) / "kvern-bench")
+    try:
+        for round_ in missing:
+            for server in pair if round_ % 2 == 0 else reversed(pair):
+                seed = 100_000 * round_ + 1000
+                results.get(("load", name, round_, server.name), lambda s=server: scenario(s, seed))
+    finally:
+        for server in pair:
+            server.stop()
+
+
+def names(args):
+    return ("kvern", "other" if args.against else "llama-server")
+
+
+def medians(values, name, server):
+    """{measure: its median over the rounds}, or why there is none."""
+    of_server = [value for (_, of, _, by), value in values.items() if (of, by) == (name, server)]
+    good = [value for value in of_server if not {"failed", "skipped"} & set(value)]
+    if not good:
+        return {}, of_server[0] if of_server else {"failed": "not measured"}
+    return {what: statistics.median(value[what] for value in good) for what in good[0]}, None
+
+
+def render(values, args):
+    ours, theirs = names(args)
+    lines = [f"{'':34} {ours:>10} {theirs:>13}"]
+    for name in args.only:
+        both = [medians(values, name, server) for server in (ours, theirs)]
+        lines += [f"{name}: {server} {why}" for server, (_, why) in zip((ours, theirs), both) if why]
+        (a, _), (b, _) = both
+        for what in {**a, **b}:
+            cells = [f"{row[what]:.2f}" if what in row else "-" for row in (a, b)]
+            lines.append(f"{f'{name}: {what}':34} {cells[0]:>10} {cells[1]:>13}")
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL", ""))
+    parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL") or str(SMALL))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="gap,ttft,crowd")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SCENARIOS), help=",".join(SCENARIOS))
     parser.add_argument("--against", default="", help="another kvern binary, instead of llama-server")
+    parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-    args.model = args.model or str(cache / "models/SmolLM2-135M-Instruct.Q4_1.gguf")
+    if unknown := set(args.only) - set(SCENARIOS):
+        parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+    for file in (KVERN, args.against or LLAMA, args.model):
+        if not Path(file).exists():
+            raise SystemExit(f"{file} is missing; ./dev bench load builds and fetches what it needs")
 
-    table = []
-    for name in args.only.split(","):
-        scenario, context = SCENARIOS[name]
-        pair = start(args, context, Path(tempfile.gettempdir()) / "kvern-bench")
-        rows = ([], [])
-        try:
-            for round_ in range(args.rounds):
-                for which in ((0, 1) if round_ % 2 == 0 else (1, 0)):
-                    rows[which].append(scenario(pair[which], 100_000 * round_ + 1000))
-                    print(f"{name} {pair[which].name} {json.dumps(rows[which][-1])}", file=sys.stderr)
-        finally:
-            for server in pair:
-                server.stop()
-        for what in rows[0][0]:
-            table.append((f"{name}: {what}", *(statistics.median(r[what] for r in row) for row in rows)))
-
+    idle.raise_file_limit()
+    name = results_name([args.threads], [KVERN, args.against or LLAMA, args.model])
+    about = {"model": Path(args.model).name, "threads": args.threads, "against": names(args)[1]}
+    results = Results(ROOT / f"build/bench-load/{name}.jsonl", args.fresh, about)
+    for part in args.only:
+        measure(args, results, part)
     if args.json:
-        print(json.dumps([{"what": w, "kvern": a, "other": b} for w, a, b in table]))
-        return
-    print(f"{'':30} {'kvern':>10} {pair[1].name:>13}")
-    for what, ours, theirs in table:
-        print(f"{what:30} {ours:10.2f} {theirs:13.2f}")
+        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
+    else:
+        print(render(results.values, args))
+        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -50,3 +50,12 @@ def results_name(facts, files):
         stat = Path(file).stat()
         facts += [str(file), stat.st_size, stat.st_mtime_ns]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+
+def in_turn(pair, rounds, measure):
+    """Both servers' values of every round; who begins alternates."""
+    values = {server.name: [] for server in pair}
+    for round_ in range(rounds):
+        for server in pair if round_ % 2 == 0 else reversed(pair):
+            values[server.name].append(measure(server, round_))
+    return values

@@ -106,7 +106,7 @@ class Server:
 
 
 def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None,
-               their_context: int = 0) -> tuple[Server, Server]:
+               their_context: int = 0, parallel: int = 4) -> tuple[Server, Server]:
     """kvern and llama-server on the same model, threads, context, KV type and, when it is not the model's, template."""
     logs.mkdir(parents=True, exist_ok=True)
     kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
@@ -116,7 +116,8 @@ def start_pair(model: str, threads: int, context: int, logs: Path, template: Pat
             raise SystemExit(f"{binary} is missing; {how}")
     own, other = (["--chat-template", str(template)], ["--chat-template-file", str(template)]) if template else ([], [])
     ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
-                            "--context", str(context), "--cache-disk", "0", "--log-format", "json", *own], logs / "kvern.log")
+                            "--context", str(context), "--parallel", str(parallel), "--cache-disk", "0",
+                            "--log-format", "json", *own], logs / "kvern.log")
     theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(their_context or context),
-                                     "-fa", "on", "-np", "4", "-kvu", "--jinja", *other], logs / "llama-server.log")
+                                     "-fa", "on", "-np", str(parallel), "-kvu", "--jinja", *other], logs / "llama-server.log")
     return ours, theirs

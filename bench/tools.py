@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from results import Results, results_name
+from results import Results, in_turn, results_name
 from scenarios import tool_traffic as traffic
 from scenarios import tool_validity as validity
 from scenarios.subject import KVERN, LLAMA
@@ -40,15 +40,6 @@ class Size:
         self.characters = 400 if quick else 30_000
         self.requests = 1 if quick else 5  # for each schema
         self.schemas = 4 if quick else 20
-
-
-def in_turn(pair, rounds, measure):
-    """Both servers' values of every round; who begins alternates."""
-    values = {server.name: [] for server in pair}
-    for round_ in range(rounds):
-        for server in pair if round_ % 2 == 0 else reversed(pair):
-            values[server.name].append(measure(server, round_))
-    return values
 
 
 def rows_of_overhead(size):
@@ -159,7 +150,8 @@ def main():
         if not Path(file).exists():
             raise SystemExit(f"{file} is missing; {how}")
     name = results_name([args.threads, args.quick, args.rounds], [KVERN, LLAMA, args.model, TEMPLATE])
-    results = Results(ROOT / f"build/bench-tools/{name}.jsonl", args.fresh)
+    about = {"model": Path(args.model).name, "threads": args.threads, "context": CONTEXT, "rounds": args.rounds, "quick": args.quick}
+    results = Results(ROOT / f"build/bench-tools/{name}.jsonl", args.fresh, about)
     if set(args.parts) - {"micro"}:
         measure_with_servers(args, Size(args.quick, args.rounds), results)
     if "micro" in args.parts:
