@@ -106,6 +106,7 @@ LOAD = {
     "crowd": [("completed of 6", "requests on too few cells: completed of 6", "requests", "higher"),
               ("ratio", "their time at once in that one by one", "times", "lower")],
     "idle": [("decode slower %", "decode slower beside idle connections", "%", ""),
+             ("client's use of a core %", "of a core the client took meanwhile", "%", ""),
              ("idle connections", "idle connections still open", "connections", ""),
              ("of them event streams", "of them event streams", "connections", ""),
              ("health check p99 ms", "health check meanwhile, p99", "ms", "lower"),
