@@ -1,5 +1,6 @@
 """Sends the plan of agent_traffic.py to one server, every agent on its own thread, and keeps what each request cost."""
 
+import http.client
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +51,7 @@ def ask(server, request, pace, never):
     try:
         times, events = server.stream("/v1/chat/completions", body_of(request, pace, never))
         usage = next(event["usage"] for event in reversed(events) if event.get("usage"))
-    except (OSError, SystemExit, StopIteration, ValueError) as e:
+    except (OSError, SystemExit, StopIteration, ValueError, http.client.HTTPException) as e:
         return row | {"failed": f"{type(e).__name__}: {e}"[:200]}
     return row | {"prompt": usage["prompt_tokens"], "computed": computed(usage, events), "answer": usage["completion_tokens"],
                   "ttft_ms": 1000 * first_token(times, events), "total_ms": 1000 * times[-1]}
