@@ -26,6 +26,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
 SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 KINDS = ("decode", "prefill", "warm", "overhead")
 STREAMS = (4, 8)  # besides a lone one
+TOGETHER_TOKENS = 256  # of each of them: the first must not end before the last begins
 PREFILL_TOKENS = 6000  # of all prompts that come at once
 WORDS = ("river stone lantern cloud market window garden silver engine paper mountain signal bridge forest "
          "number letter harbor candle mirror ladder").split()
@@ -71,7 +72,7 @@ def decode_rate_of_many(server: Server, round_: int, count: int) -> float:
 
     def one(number):
         seed = 1000 * count + 100 * round_ + number
-        body = {"model": "default", "prompt": f"{seed} " + prose(64, seed), "max_tokens": 128, "temperature": 0,
+        body = {"model": "default", "prompt": f"{seed} " + prose(64, seed), "max_tokens": TOGETHER_TOKENS, "temperature": 0,
                 "logit_bias": {"2": -100, "0": -100}}
         begin = time.perf_counter()
         times, events = server.stream("/v1/completions", body)
@@ -167,7 +168,7 @@ def rows(kinds, streams: int, rounds: int):
     if streams == 4 and "prefill" in kinds:
         yield "prefill, 2.5k tokens", "tok/s", "higher", prefill_rate, few
     if "decode" in kinds:
-        yield f"decode, {streams} streams", "tok/s", "higher", lambda s, r: decode_rate_of_many(s, r, streams), rounds
+        yield f"decode, {streams} streams", "tok/s", "higher", lambda s, r: decode_rate_of_many(s, r, streams), few
     if "prefill" in kinds:
         yield (f"prefill, {streams} prompts of {PREFILL_TOKENS // streams}", "tok/s", "higher",
                lambda s, r: prefill_rate_of_many(s, r, streams), few)

@@ -118,7 +118,9 @@ LOAD = {
 def load_rows(values):
     for name, measures in LOAD.items():
         rounds = list(of_both(values, "load", name).values())
-        for measure, what, unit, better in measures if rounds else ():
+        for measure, what, unit, better in measures:
+            if not rounds or not all(measure in both[server] for both in rounds for server in PAIR):
+                continue  # measured by an older version
             ours, theirs = ([both[server][measure] for both in rounds] for server in PAIR)
             yield Row(what, unit, better, ours, theirs)
 

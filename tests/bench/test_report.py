@@ -79,6 +79,14 @@ def test_what_one_server_could_not_do_is_told_and_not_compared(measured):
     assert load.missing == [("load crowd 0 llama-server", "it has no cells")]
 
 
+# A file may be of a version that measured less.
+def test_a_measure_that_is_not_there_is_no_row(measured):
+    found = rows_of(measured, "load")
+    assert "short prompt behind a long one: first token" in found
+    keep(measured, "load", *[(["load", "ttft", 0, server], {"beside ms": 5.0}) for server in ("kvern", "llama-server")])
+    assert list(rows_of(measured, "load")) == ["short prompt behind a long one: first token"]
+
+
 def test_parts_without_a_run_are_named(measured):
     parts, absent = read_all(measured)
     assert absent == ["cache"]
