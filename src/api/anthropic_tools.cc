@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "api/chat_tools.h"
-#include "api/format_fields.h"
 #include "base/json_text.h"
 #include "base/limits.h"
 
@@ -78,8 +77,8 @@ Result<std::optional<Tool>> read_tool(const Fields& entry, std::string_view type
     tool.parameters = known->parameters;
     return std::optional<Tool>(std::move(tool));
   }
-  TRY(const Fields schema, entry.required_object("input_schema"));
-  TRY(tool.parameters, schema_text(schema));
+  if (!entry.json().contains("input_schema")) return entry.missing("input_schema", "an object");
+  TRY_OK(read_parameters(entry, "input_schema", tool));
   return std::optional<Tool>(std::move(tool));
 }
 

@@ -45,16 +45,24 @@ Result<TextRule> read_input_format(const Fields& format) {
 
 }  // namespace
 
+Status read_parameters(const Fields& entry, std::string_view name, Tool& tool) {
+  tool.parameters = "{}";
+  const Json* value = entry.find(name);
+  if (value == nullptr) return {};
+  if (const auto schema = Fields::of(*value, entry.path_of(name))) {
+    TRY(tool.parameters, schema_text(*schema));
+  } else {
+    tool.parameters_fault = fmt::format("{}: {}", schema.error().field, schema.error().message);
+  }
+  return {};
+}
+
 Result<Tool> read_function_tool(const Fields& function) {
   Tool tool;
   TRY(tool.name, function.required_text("name"));
   TRY_OK(check_tool_name(tool.name, function.path_of("name")));
   TRY_OK(function.text("description", tool.description));
-  TRY(const std::optional<Fields> parameters, function.object("parameters"));
-  tool.parameters = "{}";
-  if (parameters) {
-    TRY(tool.parameters, schema_text(*parameters));
-  }
+  TRY_OK(read_parameters(function, "parameters", tool));
   return tool;
 }
 

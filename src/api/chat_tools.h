@@ -22,6 +22,9 @@ Status check_tool_name(std::string_view name, std::string path);
 // One tool out of the object that says its name.
 Result<Tool> read_function_tool(const Fields& function);
 Result<Tool> read_custom_tool(const Fields& custom);
+// A tool's schema out of that field of its entry; absent is "{}". Anything but an object is the tool's
+// parameters_fault: with dozens of tools from as many servers, one bad definition must not end the conversation.
+Status read_parameters(const Fields& entry, std::string_view name, Tool& tool);
 
 // An empty list of allowed tools is `none`; with mode "required" it is an error.
 Result<ToolChoice> read_tool_choice(const Fields& body, std::span<const Tool> tools);

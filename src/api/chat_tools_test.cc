@@ -111,6 +111,22 @@ TEST(ChatTools, LegacyFunctionsAreTools) {
   EXPECT_EQ(request->tool_choice.name, "f");
 }
 
+// One bad definition among the tools of many servers must not end the conversation.
+TEST(ChatTools, ParametersThatAreNoObjectAreNoneAndTheToolSaysSo) {
+  for (const auto& [parameters, kind] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
+           {"true", "a boolean"}, {"\"none\"", "a string"}, {"[1]", "a list"}, {"5", "a number"}}) {
+    const auto request =
+        parse_with(fmt::format(R"("tools":[{{"function":{{"name":"a","parameters":{}}}}}])", parameters));
+    ASSERT_TRUE(request) << request.error().message;
+    const Tool& tool = request->tools.at(0);
+    EXPECT_EQ(tool.parameters, "{}");
+    EXPECT_EQ(tool.parameters_fault, fmt::format("tools[0].function.parameters: expected an object, found {}", kind));
+  }
+  const auto absent = parse_with(R"("tools":[{"function":{"name":"a","parameters":null}}])");
+  ASSERT_TRUE(absent) << absent.error().message;
+  EXPECT_EQ(absent->tools.at(0).parameters_fault, "");
+}
+
 TEST(ChatTools, AWrongToolOrChoiceIsNamed) {
   const auto with_tools = [](std::string_view choice) {
     return fmt::format("{},\"tool_choice\":{}", kThreeTools, choice);
@@ -122,7 +138,6 @@ TEST(ChatTools, AWrongToolOrChoiceIsNamed) {
            {R"("tools":[{"function":{}}])", "tools[0].function.name", "found nothing"},
            {R"("tools":[{"function":{"name":""}}])", "tools[0].function.name", "1 to 128"},
            {R"("tools":[{"function":{"name":"a b"}}])", "tools[0].function.name", "found \"a b\""},
-           {R"("tools":[{"function":{"name":"a","parameters":true}}])", "tools[0].function.parameters", "a boolean"},
            {R"("tools":[{"function":{"name":"a"}},{"function":{"name":"a"}}])", "tools[1].function.name",
             "two tools are named \"a\""},
            {R"("tools":[{"type":"custom"}])", "tools[0].name", "found nothing"},

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "api/chat_tools.h"
-#include "api/format_fields.h"
 #include "base/hash.h"
 #include "base/limits.h"
 
@@ -46,12 +45,11 @@ Tool local_shell() {
 Result<std::optional<Tool>> read_tool_search(const Fields& entry) {
   std::string execution;
   TRY_OK(entry.text("execution", execution));
-  TRY(const std::optional<Fields> parameters, entry.object("parameters"));
-  if (execution != "client" || !parameters) return std::optional<Tool>();
+  if (execution != "client" || entry.find("parameters") == nullptr) return std::optional<Tool>();
   Tool tool;
   tool.name = kToolSearch;
   TRY_OK(entry.text("description", tool.description));
-  TRY(tool.parameters, schema_text(*parameters));
+  TRY_OK(read_parameters(entry, "parameters", tool));
   return std::optional<Tool>(std::move(tool));
 }
 

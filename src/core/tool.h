@@ -28,11 +28,14 @@ inline constexpr const char* kCustomParameters =
 struct Tool {
   std::string name;  // checked: 1..kToolNameBytes of is_tool_name_char
   std::string description;
-  std::string parameters;  // JSON Schema text in the client's key order; "{}" when none was given
+  std::string parameters;  // JSON Schema text in the client's key order, an object; "{}" when none was given
   bool custom = false;     // then parameters is kCustomParameters
   TextRule input = {};     // custom: what its text must look like
   // It may be called, but a tool result shows it, not the prompt's list: loading it changes no cached token.
   bool deferred = false;
+  // Why what the client gave as parameters is none: "tools[0].function.parameters: expected ..., found a string".
+  // Then parameters is "{}": the tool takes any object. Empty: nothing is wrong.
+  std::string parameters_fault = {};
 };
 
 enum class ToolUse { automatic, required, none };

@@ -96,6 +96,17 @@ TEST(WriteConstraint, ABadSchemaCostsItsToolItsExactnessAndTheOthersNothing) {
   }
 }
 
+TEST(WriteConstraint, ParametersThatAreNoObjectCostTheirToolItsExactness) {
+  Tool odd{"b", "", "{}"};
+  odd.parameters_fault = "tools[1].function.parameters: expected an object, found a string";
+  for (const Dialect* dialect : all_dialects()) {
+    const auto spec = write(*dialect, request_with({kTwoTools[0], odd}));
+    ASSERT_TRUE(spec.has_value()) << dialect->name << ": " << spec.error().message;
+    EXPECT_THAT(spec->relaxed, ElementsAre("tool b: /: everything, any JSON object is taken: " + odd.parameters_fault))
+        << dialect->name;
+  }
+}
+
 TEST(WriteConstraint, ABadSchemaOfTheAnswerIsNamedByItsPlaceInTheRequest) {
   ChatRequest format;
   format.format = {FormatKind::json_schema, "{"};

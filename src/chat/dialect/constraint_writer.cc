@@ -41,6 +41,7 @@ Hash128 key_of(const ChatRequest& request, bool in_reasoning) {
   for (const Tool& tool : request.tools) {
     key.add(tool.name);
     key.add(tool.parameters);
+    key.add(tool.parameters_fault);
     key.number(tool.custom ? 1 : 0);
     key.add(tool.input);
   }

@@ -14,6 +14,8 @@ namespace {
 // definition must cost that tool its exactness and the request nothing.
 Result<std::string> arguments_of(GrammarParts& parts, const Tool& tool) {
   const ArgumentCodec& codec = codec_of(parts.dialect.arguments);
+  if (!tool.parameters_fault.empty())
+    parts.relax(tool, "/: everything, any JSON object is taken: " + tool.parameters_fault);
   auto arguments = codec.grammar(parts, tool);
   if (arguments || (arguments.error().code != Code::invalid && arguments.error().code != Code::too_large))
     return arguments;
