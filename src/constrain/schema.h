@@ -24,6 +24,9 @@ struct JsonStyle {
 struct FittedSchema {
   std::string json;                  // with our x-guidance; a client's own is overwritten
   std::vector<std::string> relaxed;  // what could not be enforced, in llguidance's words; empty: all is
+  // "/properties/a/enum: the list is empty": proof that no value can match, and where; then json and relaxed let
+  // something in all the same. Empty: a value can match, or nobody knows.
+  std::string unsatisfiable = {};
 };
 
 // Fits a schema. Strict first; what llguidance cannot express is relaxed (lenient), and a schema it

@@ -47,15 +47,10 @@ bool contains(const std::array<std::string_view, N>& words, std::string_view wor
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-// The value `#/...` points to; the root for every other kind of reference, which bounds it.
+// The whole document for every reference that cannot be followed, which bounds it.
 const Json& target_of(const Json& root, const std::string& reference) {
-  if (!reference.starts_with("#/")) return root;
-  try {
-    const Json::json_pointer pointer(reference.substr(1));
-    return root.contains(pointer) ? root.at(pointer) : root;
-  } catch (const std::exception&) {
-    return root;  // a malformed pointer: the schema compiler will name it
-  }
+  const Json* found = find_reference(root, reference);
+  return found ? *found : root;
 }
 
 // How costly it is to follow a schema's references.
@@ -132,20 +127,6 @@ std::size_t nesting(const Json& value) {
   return deepest + 1;
 }
 
-std::string escaped(std::string_view key) {
-  std::string out;
-  for (const char c : key) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 void visit_below(const std::string& path, Json& schema, const std::function<void(const std::string&, Json&)>& visit) {
   if (!schema.is_object()) return;
   visit(path, schema);
@@ -153,7 +134,7 @@ void visit_below(const std::string& path, Json& schema, const std::function<void
     const std::string below = path + "/" + item.key();
     Json& value = item.value();
     if (contains(kMapsOfSchemas, item.key()) && value.is_object()) {
-      for (auto& entry : value.items()) visit_below(below + "/" + escaped(entry.key()), entry.value(), visit);
+      for (auto& entry : value.items()) visit_below(below + "/" + pointer_key(entry.key()), entry.value(), visit);
     } else if (contains(kListsOfSchemas, item.key()) && value.is_array()) {
       for (std::size_t i = 0; i < value.size(); ++i) visit_below(fmt::format("{}/{}", below, i), value[i], visit);
     } else if (contains(kSchemas, item.key())) {
@@ -242,6 +223,30 @@ Result<Json> read_schema(std::string_view text, std::vector<std::string>* droppe
   drop_foreign_references(schema, dropped);
   TRY_OK(check_patterns(schema));
   return schema;
+}
+
+std::string pointer_key(std::string_view key) {
+  std::string out;
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+const Json* find_reference(const Json& root, const std::string& reference) {
+  if (!reference.starts_with("#/")) return nullptr;
+  try {
+    const Json::json_pointer pointer(reference.substr(1));
+    return root.contains(pointer) ? &root.at(pointer) : nullptr;
+  } catch (const std::exception&) {
+    return nullptr;  // a malformed pointer: the schema compiler will name it
+  }
 }
 
 void visit_schemas(Json& root, const std::function<void(const std::string& path, Json& schema)>& visit) {

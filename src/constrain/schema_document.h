@@ -18,6 +18,12 @@ namespace kvern::constrain {
 // target are appended to dropped when that is given. Recurses: call it on a deep stack.
 Result<Json> read_schema(std::string_view text, std::vector<std::string>* dropped = nullptr);
 
+// A key as it stands in a JSON Pointer.
+std::string pointer_key(std::string_view key);
+
+// What "#/..." points to; null where that is nothing, and for other kinds of references.
+const Json* find_reference(const Json& root, const std::string& reference);
+
 // Calls visit with each object that is a schema and its JSON Pointer, parents first; the root's
 // pointer is "". Does not descend into what is data (const, enum, default, examples). visit may
 // change the keywords of the schema it is given.

@@ -16,6 +16,7 @@
 #include "constrain/schema_document.h"
 #include "constrain/schema_repair.h"
 #include "constrain/schema_rewrite.h"
+#include "constrain/unsatisfiable.h"
 
 namespace kvern::constrain {
 namespace {
@@ -149,9 +150,13 @@ Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonSty
   Fitting fitting(compiler, style, std::move(rewritten), std::move(relaxed));
   auto fitted = fitting.run();
   if (fitted) return fitted;
-  if (changed)
-    if (auto as_it_was = Fitting(compiler, style, std::move(document), dropped).run()) return as_it_was;
-  return fitting.any_object(fitted.error().message);
+  const std::string_view reason = reason_no_value_matches(fitted.error().message);
+  const std::string proof = reason.empty() ? std::string() : why_no_value_matches(compiler, document, reason);
+  Result<FittedSchema> wider = fail(Code::invalid, "");
+  if (changed) wider = Fitting(compiler, style, std::move(document), dropped).run();
+  if (!wider) wider = fitting.any_object(fitted.error().message);
+  if (wider) wider->unsatisfiable = proof;
+  return wider;
 }
 
 Result<FittedSchema> fit_text(const GrammarCompiler& compiler, const JsonStyle& style, std::string_view schema) {

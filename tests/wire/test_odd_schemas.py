@@ -1,10 +1,10 @@
-"""A schema that is none costs its tool its exactness, and the request nothing."""
+"""A schema that is none costs its tool its exactness, and the request nothing; where it is all that was asked for, it is refused."""
 
 import json
 
 import pytest
 
-from server import function
+from server import chat_body, function, message_body
 
 NO_OBJECTS = {"a_word": "string", "a_list": [{"type": "object"}], "a_boolean": True, "a_number": 5}
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
@@ -53,3 +53,40 @@ def test_parameters_that_are_null_are_none(server, place):
     before = len(server.log("schema relaxed"))
     assert APIS[place](server, None) == [("odd", '{"city": ["Oslo", 1]}')]
     assert server.log("schema relaxed")[before:] == []
+
+
+NOTHING_MATCHES = {
+    "/allOf": {"allOf": [{"type": "string"}, {"type": "number"}]}, "/enum": {"enum": []},
+    "/minimum": {"type": "integer", "minimum": 5, "maximum": 1},
+    "/properties/a/enum": {"type": "object", "properties": {"a": {"type": "string", "enum": [1]}}, "required": ["a"]},
+}
+JSON_SCHEMA = {"type": "json_schema"}
+FORMS = {
+    "response_format.json_schema.schema": lambda schema: (
+        "/v1/chat/completions", chat_body("Hi", response_format=JSON_SCHEMA | {"json_schema": {"name": "x", "schema": schema}})),
+    "guided_json": lambda schema: ("/v1/completions", {"prompt": "Hi", "guided_json": schema}),
+    "text.format.schema": lambda schema: (
+        "/v1/responses", {"input": "Hi", "text": {"format": JSON_SCHEMA | {"name": "x", "schema": schema}}}),
+    "output_config.format.schema": lambda schema: (
+        "/v1/messages", message_body("Hi", output_config={"format": JSON_SCHEMA | {"schema": schema}})),
+}
+
+
+@pytest.mark.parametrize("field", FORMS)
+@pytest.mark.parametrize("place", NOTHING_MATCHES)
+def test_a_form_that_nothing_can_have_is_refused_by_field_and_place(server, place, field):
+    path, body = FORMS[field](NOTHING_MATCHES[place])
+    response = server.post(path, body)
+    assert response.status_code == 400, response.text
+    error = response.json()["error"]
+    assert error["type"] == "invalid_request_error" and field in error["message"], error
+    assert f"no value can match this schema: {place}: " in error["message"], error
+
+
+@pytest.mark.parametrize("place", ["/allOf", "/enum", "/properties/a/enum"])
+def test_a_tool_that_nothing_can_call_takes_any_object(server, place):
+    before = len(server.log("schema relaxed"))
+    schema = NOTHING_MATCHES[place] | {"title": place}
+    assert chat_call(server, schema) == [("odd", '{"city": ["Oslo", 1]}')]
+    [told] = server.log("schema relaxed")[before:]
+    assert told["what"].startswith("tool odd: /: everything, any JSON object is taken: ")

@@ -12,6 +12,9 @@ Result<std::string> schema_rule(const ResponseFormat& format, constrain::SchemaF
   const bool any_object = format.kind == FormatKind::json_object;
   TRY(const auto fitted, fitter.fit(any_object ? std::string_view(R"({"type":"object"})") : format.schema,
                                     {", ", ": ", format.whitespace}));
+  // Here the schema is all that was asked for. (A tool's is not: there the rest of the request goes on.)
+  if (!fitted.unsatisfiable.empty())
+    return fail(Code::invalid, "no value can match this schema: " + fitted.unsatisfiable);
   for (const std::string& what : fitted.relaxed) relaxed.push_back("response_format: " + what);
   return "%json " + fitted.json;
 }
