@@ -48,8 +48,9 @@ Result<Prepared> prepare(ModelService& model, const ChatRequest& request, const 
 // Conversations on their way to one answer.
 class ChatStart {
  public:
-  ChatStart(ModelService& model, ChatFormat format, const http::Request& http_request)
-      : model_(model), format_(std::move(format)), http_request_(http_request) {}
+  ChatStart(ModelService& model, ChatFormat format, const http::Request& http_request,
+            std::shared_ptr<http::Exchange> exchange)
+      : model_(model), format_(std::move(format)), http_request_(http_request), exchange_(std::move(exchange)) {}
 
   // Renders the conversation and adds its choices; nothing is answered.
   Status add(const ChatRequest& request, bool progress) {
@@ -57,9 +58,11 @@ class ChatStart {
     one.cache_salt = model_.salt_of(http_request_);
     TRY(Prepared prepared, prepare(model_, request, one.cache_salt));
     chat::RenderedChat& rendered = prepared.rendered;
+    TRY_OK(model_.generator().check_length(rendered.prompt.tokens.size()));
     const chat::Chosen& chosen = model_.renderer().dialect();
     bool is_new = false;
-    TRY(one.constraint, model_.constraints().write(request, rendered.in_reasoning, &is_new));
+    TRY(one.constraint,
+        model_.constraints().write(request, rendered.in_reasoning, &is_new, [this] { return exchange_->closed(); }));
     if (is_new) {  // agents send the same tools at every turn
       for (const std::string& relaxed : one.constraint.relaxed)
         log::warn("schema relaxed", {{"id", format_.id}, {"what", relaxed}});
@@ -87,14 +90,14 @@ class ChatStart {
     return {};
   }
 
-  Status start(const std::shared_ptr<http::Exchange>& exchange, bool streamed) {
+  Status start(bool streamed) {
     for (std::size_t i = 0; i < requests_.size(); ++i)
       requests_[i].id = requests_.size() > 1 ? fmt::format("{}-{}", format_.id, i) : format_.id;
     TurnOptions options{streamed, format_.wire, requests_.size() / memories_.size(), std::move(format_.headers)};
     CallRules rules{model_.metrics(), model_.call_checker(), constrained_, std::move(to_check_)};
     auto writer = std::make_unique<ChatWriter>(format_.id, streamed, std::move(format_.encoder), model_.vocab(),
                                                std::move(parsers_), std::move(memories_), std::move(rules));
-    return std::make_shared<Turn>(exchange, std::move(writer), std::move(options))
+    return std::make_shared<Turn>(exchange_, std::move(writer), std::move(options))
         ->start(model_.generator(), std::move(requests_));
   }
 
@@ -110,6 +113,7 @@ class ChatStart {
   ModelService& model_;
   ChatFormat format_;
   const http::Request& http_request_;
+  const std::shared_ptr<http::Exchange> exchange_;
   std::vector<GenerateRequest> requests_;
   std::vector<std::unique_ptr<chat::Parser>> parsers_;
   std::vector<TurnMemory> memories_;
@@ -130,9 +134,9 @@ Result<std::size_t> prompt_tokens(ModelService& model, const ChatRequest& reques
 
 Status start_chat(ModelService& model, const ChatRequest& request, ChatFormat format, const http::Request& http_request,
                   const std::shared_ptr<http::Exchange>& exchange) {
-  ChatStart start(model, std::move(format), http_request);
+  ChatStart start(model, std::move(format), http_request, exchange);
   TRY_OK(start.add(request, /*progress=*/false));
-  return start.start(exchange, request.stream);
+  return start.start(request.stream);
 }
 
 namespace {
@@ -147,13 +151,13 @@ Status start_openai_chat(ModelService& model, const http::Request& http_request,
   api::ResponseHead head{format.id, answer_model(model, request.model), unix_time_s()};
   format.encoder = std::make_unique<api::ChatEncoder>(std::move(head), choices, request.stream_usage, model.vocab(),
                                                       api::custom_tools(request.tools));
-  ChatStart start(model, std::move(format), http_request);
+  ChatStart start(model, std::move(format), http_request, exchange);
   TRY_OK(start.add(request, batch.progress));
   for (std::vector<Message>& messages : batch.others) {
     request.messages = std::move(messages);
     TRY_OK(start.add(request, batch.progress));
   }
-  return start.start(exchange, request.stream);
+  return start.start(request.stream);
 }
 
 }  // namespace

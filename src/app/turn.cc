@@ -40,6 +40,10 @@ Status Turn::start(Generator& generator, std::vector<GenerateRequest> requests) 
     };
     choices_.push_back({std::move(stream), false});
   }
+  // From now on: a constraint may take seconds to compile. Weak, for nobody may ever answer what is not submitted.
+  exchange_->on_close([weak] {
+    if (const auto turn = weak.lock()) turn->cancel();
+  });
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (Status submitted = generator.submit(std::move(requests[i]), choices_[i].stream); !submitted) {
       for (const Choice& choice : choices_) choice.stream->cancel();  // begun_ is false: net touches nothing

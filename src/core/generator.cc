@@ -44,13 +44,28 @@ std::optional<Ending> Stream::take(std::vector<Step>& steps) {
     steps_.clear();
     ending = ending_;
   }
-  if (was_full && on_room) on_room();
+  if (was_full) call_on_room();
   return ending;
 }
 
 void Stream::cancel() {
   cancelled_.store(true, std::memory_order_release);
-  if (on_room) on_room();
+  call_on_room();
+}
+
+void Stream::on_room(std::function<void()> room) {
+  const std::lock_guard lock(mutex_);
+  on_room_ = std::move(room);
+}
+
+// Outside the lock: what it wakes may look at this stream.
+void Stream::call_on_room() {
+  std::function<void()> room;
+  {
+    const std::lock_guard lock(mutex_);
+    room = on_room_;
+  }
+  if (room) room();
 }
 
 void Stream::wait() const {

@@ -108,22 +108,30 @@ class Stream {
   // Called (by the producer's thread, outside the lock) when a step or the ending arrives in an
   // empty stream. Set before submit.
   std::function<void()> on_ready;
-  // Called by the consumer's thread when a full stream has room again, and on cancel. Set by the
-  // Generator in submit.
-  std::function<void()> on_room;
+
+  // room: called by the consumer's thread when a full stream has room again, and on cancel. Set by the Generator in
+  // submit; the consumer may have cancelled by then.
+  void on_room(std::function<void()> room);
 
  private:
+  void call_on_room();
+
   const std::size_t capacity_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::deque<Step> steps_;
   std::optional<Ending> ending_;
+  std::function<void()> on_room_;
   std::atomic<bool> cancelled_{false};
 };
 
 class Generator {
  public:
   virtual ~Generator() = default;
+
+  // Code::too_long when a prompt of so many tokens leaves no room for another one. submit() asks the same; who
+  // has costly work to do before it, a constraint's, asks first. Thread: any.
+  virtual Status check_length(std::size_t prompt_tokens) const = 0;
 
   // Thread: any. Code::busy when too many requests wait, Code::too_long when the prompt leaves no
   // room for a token; the stream is then never used. Otherwise it ends exactly once, whatever happens;

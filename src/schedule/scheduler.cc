@@ -30,31 +30,36 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
 
 Scheduler::~Scheduler() = default;
 
+Status Scheduler::check_length(std::size_t prompt_tokens) const {
+  if (prompt_tokens < static_cast<std::size_t>(context_)) return {};
+  return fail(Code::too_long, fmt::format("prompt is too long: {} tokens > {} maximum. Shorten it, or start the "
+                                          "server with a larger --context.",
+                                          prompt_tokens, context_ - 1));
+}
+
 Status Scheduler::submit(GenerateRequest request, std::shared_ptr<Stream> stream) {
   const std::size_t prompt = request.prompt.tokens.size();
   if (prompt == 0) return fail(Code::invalid, "the prompt has no tokens");
-  if (prompt >= static_cast<std::size_t>(context_))
-    return fail(Code::too_long, fmt::format("prompt is too long: {} tokens > {} maximum. Shorten it, or start the "
-                                            "server with a larger --context.",
-                                            prompt, context_ - 1));
+  TRY_OK(check_length(prompt));
   if (submitted_.fetch_add(1) >= static_cast<std::int32_t>(options_.waiting_max) + options_.parallel) {
     submitted_.fetch_sub(1);
     return fail(Code::busy,
                 fmt::format("{} requests are waiting already; try again in a moment", options_.waiting_max));
   }
-  stream->on_room = [this] { wake(); };
+  stream->on_room([this] { wake(); });
   const std::string lark = std::move(request.constraint.lark);  // it may be megabytes
   std::promise<Grammar> grammar;
   Sequence::Start start;
   if (!lark.empty()) start.grammar = grammar.get_future();
   start.request = std::move(request);
-  start.stream = std::move(stream);
+  start.stream = stream;
   if (Status queued = enqueue(std::move(start)); !queued) {
     submitted_.fetch_sub(1);
     return queued;
   }
   if (!lark.empty()) {
-    grammar.set_value(compile(lark));
+    // A compilation cannot be interrupted: nobody may want it any more before it begins.
+    grammar.set_value(stream->cancelled() ? Grammar(fail(Code::cancelled, "the client left")) : compile(lark));
     wake();
   }
   return {};

@@ -85,6 +85,7 @@ class Scheduler final : public Generator {
 
   // Queues the request, then compiles its grammar.
   Status submit(GenerateRequest request, std::shared_ptr<Stream> stream) override;
+  Status check_length(std::size_t prompt_tokens) const override;
 
   // Steps until stop is requested, sleeping when there is nothing to do; then ends what still runs
   // as cancelled.

@@ -143,6 +143,18 @@ TEST_F(LateGrammar, ACancelDoesNotWaitForTheCompiler) {
   EXPECT_EQ(World::take(*stream).ending.reason, FinishReason::cancelled);
 }
 
+// The gate is closed: submit() would not return.
+TEST_F(LateGrammar, NothingIsCompiledForWhoLeftBefore) {
+  GenerateRequest request = world_.request(World::turn("hello"));
+  request.constraint.lark = kNumber;
+  const auto stream = std::make_shared<Stream>(1000);
+  stream->cancel();
+  const Status status = world_.scheduler().submit(std::move(request), stream);
+  EXPECT_TRUE(status) << status.error().message;
+  world_.run();
+  EXPECT_EQ(World::take(*stream).ending.reason, FinishReason::cancelled);
+}
+
 TEST_F(LateGrammar, TheEndOfTheSchedulerDoesNotWaitForTheCompiler) {
   const auto stream = submit_late(World::turn("hello"));
   std::stop_source stop;

@@ -96,6 +96,26 @@ def test_a_client_that_leaves_during_prefill_costs_at_most_a_chunk(slow_prefill)
     assert line["reused"] + line["computed"] < 2000, "the log counts tokens that were never computed"
 
 
+def odd_tool(name, words):
+    """Its schema takes milliseconds to find out that its pattern cannot be kept to, which the log then says."""
+    properties = {f"{name}_{i}": {"type": "string", "pattern": f"^(?!{word})[a-z]{{2,30}}$"} for i, word in enumerate(words)}
+    return {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": properties}}}
+
+
+# A thousand new schemas take seconds. The prep pool works in the order of arrival on two threads at most, so the
+# others' schemas are done after those nobody wants any more would have been.
+def test_tools_of_a_client_that_left_are_not_compiled(serve, fake):
+    server = serve(model=fake("Hello.", dialect="hermes", context=200_000))
+    left = send(server, "Hi", tools=[odd_tool(f"left{i}", "abcdef") for i in range(400)])
+    time.sleep(0.3)
+    left.close()
+    for other in range(3):
+        server.chat("Hi", tools=[odd_tool(f"others{other}_{i}", "abcdef") for i in range(150)])
+    told = [entry["what"] for entry in server.log("schema relaxed")]
+    assert any(what.startswith("tool others2_149:") for what in told)
+    assert not any(what.startswith("tool left") for what in told)
+
+
 # What was computed for who left is not lost.
 def test_a_cancelled_prefill_is_reused(slow_prefill):
     sock = send(slow_prefill, "b" * 12_000)

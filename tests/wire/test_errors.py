@@ -104,6 +104,16 @@ def test_a_wrong_field_is_named(server, fields, param):
     assert param in error["message"], "clients that show only the message"
 
 
+# Schemas take milliseconds each, and none of them matters when the prompt does not fit.
+def test_a_prompt_too_long_is_told_before_its_tools_are_compiled(server):
+    hard = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!x)[a-z]{2,30}$"}}}
+    tools = [{"type": "function", "function": {"name": f"hard{i}", "parameters": hard}} for i in range(200)]
+    before = len(server.log("schema relaxed"))
+    error = refused(server.post("/v1/chat/completions", {"messages": USER, "tools": tools}), 400)
+    assert error["message"].startswith("prompt is too long: "), error
+    assert len(server.log("schema relaxed")) == before
+
+
 def test_an_image_is_refused_as_such(server):
     image = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
     error = refused(server.post("/v1/chat/completions", chat_body([{"role": "user", "content": image}])), 400)

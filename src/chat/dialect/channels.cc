@@ -55,14 +55,15 @@ class ChannelGrammar {
 }  // namespace
 
 Result<ConstraintSpec> write_channel_constraint(const Dialect& dialect, const ChatRequest& request, const Vocab& vocab,
-                                                constrain::Compiler& compiler, constrain::SchemaFitter& fitter) {
+                                                constrain::Compiler& compiler, constrain::SchemaFitter& fitter,
+                                                const GivenUp& given_up) {
   ConstraintSpec spec;
   ChannelGrammar grammar(vocab);
   grammar.add_messages();
   const std::vector<std::size_t> callable = callable_tools(request);
   if (!callable.empty()) {
-    TRY(ToolRules tools,
-        write_tool_rules(dialect, request, callable, vocab, compiler, fitter, ChannelGrammar::behind_name(vocab)));
+    TRY(ToolRules tools, write_tool_rules(dialect, request, callable, vocab, compiler, fitter, given_up,
+                                          ChannelGrammar::behind_name(vocab)));
     grammar.add_calls(tools);
     spec.relaxed = std::move(tools.relaxed);
   }

@@ -15,7 +15,8 @@ std::unique_ptr<Parser> make_channel_parser(ParserOptions options);
 
 // As write_constraint() says. The prompt ends with "<|start|>assistant".
 Result<ConstraintSpec> write_channel_constraint(const Dialect& dialect, const ChatRequest& request, const Vocab& vocab,
-                                                constrain::Compiler& compiler, constrain::SchemaFitter& fitter);
+                                                constrain::Compiler& compiler, constrain::SchemaFitter& fitter,
+                                                const GivenUp& given_up);
 
 std::string render_channel_calls(const Dialect& dialect, std::span<const ToolCall> calls);
 

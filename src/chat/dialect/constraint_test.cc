@@ -107,6 +107,18 @@ TEST(WriteConstraint, ParametersThatAreNoObjectCostTheirToolItsExactness) {
   }
 }
 
+TEST(WriteConstraint, IsGivenUpBetweenTwoTools) {
+  for (const Dialect* dialect : {&hermes(), find_dialect("harmony")}) {
+    FakeFitter fitter;
+    int asked = 0;
+    const auto spec = write_constraint(*dialect, false, false, request_with(kTwoTools), ByteVocab(), compiler(), fitter,
+                                       [&asked] { return ++asked == 2; });
+    ASSERT_FALSE(spec.has_value());
+    EXPECT_EQ(spec.error().code, Code::cancelled);
+    EXPECT_EQ(fitter.styles.size(), 1U);
+  }
+}
+
 TEST(WriteConstraint, ABadSchemaOfTheAnswerIsNamedByItsPlaceInTheRequest) {
   ChatRequest format;
   format.format = {FormatKind::json_schema, "{"};

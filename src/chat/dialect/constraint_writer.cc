@@ -68,7 +68,8 @@ ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, con
       fitter_(fitter),
       written_(limits::kCompiledGrammars, kWrittenBytes) {}
 
-Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning, bool* is_new) {
+Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning, bool* is_new,
+                                               const GivenUp& given_up) {
   const Hash128 key = key_of(request, in_reasoning);
   std::shared_ptr<const ConstraintSpec> known;
   {
@@ -78,7 +79,7 @@ Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool 
   if (is_new != nullptr) *is_new = known == nullptr;
   if (known) return *known;  // megabytes at worst: copied without the lock
   TRY(ConstraintSpec spec,
-      write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter_));
+      write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter_, given_up));
   const std::lock_guard lock(mutex_);
   written_.put(key, std::make_shared<const ConstraintSpec>(spec), spec.lark.size());
   return spec;

@@ -17,8 +17,9 @@ class ConstraintWriter {
 
   // Kept by the content of all that shapes the grammar (limits::kCompiledGrammars of them): what is known
   // costs a hash over the tools' text. Errors are not kept.
-  // is_new, when given: whether it was not known, for what is worth saying once.
-  Result<ConstraintSpec> write(const ChatRequest& request, bool in_reasoning, bool* is_new = nullptr);
+  // is_new, when given: whether it was not known, for what is worth saying once. Code::cancelled when given up.
+  Result<ConstraintSpec> write(const ChatRequest& request, bool in_reasoning, bool* is_new = nullptr,
+                               const GivenUp& given_up = {});
 
  private:
   const Chosen& chosen_;

@@ -161,6 +161,9 @@ struct Chosen {
 };
 Chosen choose_dialect(std::string_view template_source, std::span<const CallProbe> probes = {});
 
+// Whether nobody wants it any more. Asked before each tool: thousands of new schemas take seconds.
+using GivenUp = std::function<bool()>;
+
 // What a turn may look like, for a tool set and choice or a response format. An empty `lark` when
 // nothing needs enforcing (no tools or tool_choice none, text format).
 //   automatic: free text, and any number of calls (one when !parallel) that are always valid;
@@ -168,11 +171,11 @@ Chosen choose_dialect(std::string_view template_source, std::span<const CallProb
 //   named:     the same with that tool only, exactly one call;
 //   a response format: optional reasoning, then exactly what it asks for; with tools and automatic
 //   choice that or calls; a required call goes before the format.
-// Only tool_choice.allowed are in the grammar. compiler tests the client's own grammars.
+// Only tool_choice.allowed are in the grammar. compiler tests the client's own grammars. Code::cancelled when given up.
 // Separators and whitespace are the record's. Control tokens that are markers are named by id.
 Result<ConstraintSpec> write_constraint(const Dialect& dialect, bool reasons, bool in_reasoning,
                                         const ChatRequest& request, const Vocab& vocab, constrain::Compiler& compiler,
-                                        constrain::SchemaFitter& fitter);
+                                        constrain::SchemaFitter& fitter, const GivenUp& given_up = {});
 
 // The control tokens of this vocabulary whose names are part of the dialect: the parser must see
 // them as text, and no other control token.

@@ -60,12 +60,13 @@ std::vector<std::size_t> callable_tools(const ChatRequest& request) {
 Result<ToolRules> write_tool_rules(const Dialect& dialect, const ChatRequest& request,
                                    const std::vector<std::size_t>& callable, const Vocab& vocab,
                                    constrain::Compiler& compiler, constrain::SchemaFitter& fitter,
-                                   const std::string& behind_name) {
+                                   const GivenUp& given_up, const std::string& behind_name) {
   GrammarParts parts(dialect, vocab, compiler, fitter);
   ToolRules out;
   std::string tools;
   std::string bodies;
   for (const std::size_t i : callable) {
+    if (given_up && given_up()) return fail(Code::cancelled, "the client left while its tools were read");
     TRY(const std::string body, tool_body(parts, request.tools[i], behind_name));
     tools += fmt::format("{}t{}", tools.empty() ? "" : " | ", i);
     out.names += (out.names.empty() ? "" : "|") + regex_text(request.tools[i].name);

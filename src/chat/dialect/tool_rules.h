@@ -20,10 +20,10 @@ struct ToolRules {
 };
 
 // behind_name: Lark for what stands between the name and the arguments; empty: the record's name_end.
-// Code::invalid with field "tools[index].function.parameters" when a tool's schema is none.
+// A tool whose schema is none takes any object. Code::cancelled when given up.
 Result<ToolRules> write_tool_rules(const Dialect& dialect, const ChatRequest& request,
                                    const std::vector<std::size_t>& callable, const Vocab& vocab,
                                    constrain::Compiler& compiler, constrain::SchemaFitter& fitter,
-                                   const std::string& behind_name = {});
+                                   const GivenUp& given_up, const std::string& behind_name = {});
 
 }  // namespace kvern::chat

@@ -151,17 +151,18 @@ class TurnGrammar {
 
 Result<ConstraintSpec> write_constraint(const Dialect& dialect, bool reasons, bool in_reasoning,
                                         const ChatRequest& request, const Vocab& vocab, constrain::Compiler& compiler,
-                                        constrain::SchemaFitter& fitter) {
+                                        constrain::SchemaFitter& fitter, const GivenUp& given_up) {
   const bool formatted = request.format.kind != FormatKind::text;
   const std::vector<std::size_t> callable = callable_tools(request);
   if (callable.empty() && !formatted) return ConstraintSpec{};
-  if (dialect.layout == Layout::channels) return write_channel_constraint(dialect, request, vocab, compiler, fitter);
+  if (dialect.layout == Layout::channels)
+    return write_channel_constraint(dialect, request, vocab, compiler, fitter, given_up);
 
   ConstraintSpec spec;
   TurnGrammar grammar(dialect, vocab);
   reasons = (reasons || in_reasoning) && !dialect.reasoning_begin.empty();
   if (!callable.empty()) {
-    TRY(ToolRules tools, write_tool_rules(dialect, request, callable, vocab, compiler, fitter));
+    TRY(ToolRules tools, write_tool_rules(dialect, request, callable, vocab, compiler, fitter, given_up));
     grammar.add_calls(tools);
     spec.relaxed = std::move(tools.relaxed);
   }
