@@ -50,14 +50,15 @@ Usage ChatWriter::with_reasoning(Usage usage) const {
 
 void ChatWriter::ending(std::size_t choice, const Ending& ending, std::vector<api::Frame>& frames) {
   events_.clear();
-  parsers_[choice]->finish(events_);
+  const bool cut = ending.reason != FinishReason::stop || !ending.stop.empty();
+  const bool whole = parsers_[choice]->finish(events_, cut ? chat::TurnEnd::cut : chat::TurnEnd::own);
   publish(choice, std::nullopt, frames);
   choices_[choice].reason = ending.reason;
   choices_[choice].stop = ending.stop;
   if (streamed_ && ending.reason != FinishReason::failed)
     encoder_->ending(static_cast<std::int32_t>(choice), ending.reason, ending.stop, frames);
   count_calls(choice, ending.reason);
-  if (can_be_remembered(choice, ending)) remember(choice);
+  if (whole && can_be_remembered(choice, ending)) remember(choice);
 }
 
 void ChatWriter::publish(std::size_t choice, const std::optional<StepLogprobs>& logprobs,

@@ -163,7 +163,7 @@ bool PromptWalk::says(const GeneratedTurn& turn, std::string_view before, std::s
   std::vector<Event> events;
   const auto parser = make_parser(dialect, std::move(options));
   parser->feed(text, events);
-  parser->finish(events);
+  parser->finish(events, TurnEnd::own);
   return same_as_written(turn.message, message_of(events), tools_);
 }
 

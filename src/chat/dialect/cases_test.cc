@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "chat/dialect/test_parse.h"
 
 namespace kvern::chat {
@@ -22,6 +23,7 @@ using testing::readable;
 struct Case {
   const Dialect* dialect = nullptr;
   ParserOptions options;
+  TurnEnd end = TurnEnd::own;
   std::string output;
   std::string events;
 };
@@ -47,6 +49,7 @@ Case read_case(const fs::path& path) {
   const std::string options = block(file, "\noptions:", "\n");
   result.options.reasons = options.find(" reasons") != std::string::npos;
   result.options.in_reasoning = options.find("in_reasoning") != std::string::npos;
+  if (options.find(" cut") != std::string::npos) result.end = TurnEnd::cut;
   const auto tools = parse_json(block(file, "tools:\n", options.empty() ? "\noutput:\n" : "\noptions:"));
   EXPECT_TRUE(tools.has_value()) << path;
   if (!tools) return result;
@@ -70,12 +73,46 @@ TEST_P(DialectCase, GivesItsEventsHoweverItIsSplit) {
   const Case test = read_case(GetParam());
   ASSERT_NE(test.dialect, nullptr) << "the folder is not the name of a dialect";
   const std::string_view output = test.output;
-  ASSERT_EQ(readable(parse(*test.dialect, test.options, {output})), test.events);
+  ASSERT_EQ(readable(parse(*test.dialect, test.options, {output}, test.end)), test.events);
   for (std::size_t cut = 0; cut <= output.size(); ++cut) {
-    ASSERT_EQ(readable(parse(*test.dialect, test.options, {output.substr(0, cut), output.substr(cut)})), test.events)
+    ASSERT_EQ(readable(parse(*test.dialect, test.options, {output.substr(0, cut), output.substr(cut)}, test.end)),
+              test.events)
         << "cut at byte " << cut;
   }
-  EXPECT_EQ(readable(parse(*test.dialect, test.options, bytewise(output))), test.events) << "byte by byte";
+  EXPECT_EQ(readable(parse(*test.dialect, test.options, bytewise(output), test.end)), test.events) << "byte by byte";
+}
+
+std::string text_of(const std::vector<Event>& events) {
+  std::string out;
+  for (const Event& event : events)
+    if (const auto* text = std::get_if<TextEvent>(&event)) out += text->text;
+  return out;
+}
+
+// Space at the end may have belonged to a mark.
+std::string without_space(std::string text) {
+  text.erase(text.find_last_not_of(" \t\r\n") + 1);
+  return text;
+}
+
+// Wherever max_tokens cuts a turn, a client sees the text that came before: of marks no more than a byte that could
+// be anything.
+TEST_P(DialectCase, CutAnywhereShowsNoMarks) {
+  const Case test = read_case(GetParam());
+  ASSERT_NE(test.dialect, nullptr);
+  const std::vector<Event> all = parse(*test.dialect, test.options, {test.output});
+  const bool calls = std::any_of(all.begin(), all.end(),
+                                 [](const Event& event) { return std::holds_alternative<CallEndEvent>(event); });
+  const std::string said = text_of(all);
+  const std::string_view mark = test.dialect->trigger;
+  if (!calls || said.find(mark.substr(0, 2)) != std::string::npos) return;  // its marks are text on purpose
+  for (std::size_t cut = 0; cut <= test.output.size(); ++cut) {
+    const std::string_view output = std::string_view(test.output).substr(0, cut);
+    if (utf8_incomplete_suffix(output) > 0) continue;  // no token's text ends there
+    const std::string text = without_space(text_of(parse(*test.dialect, test.options, {output}, TurnEnd::cut)));
+    const std::string less = without_space(text.substr(0, text.size() - std::min<std::size_t>(text.size(), 1)));
+    ASSERT_TRUE(said.starts_with(text) || said.starts_with(less)) << output << "\ngives " << text;
+  }
 }
 
 std::string case_name(const ::testing::TestParamInfo<fs::path>& info) {

@@ -28,12 +28,14 @@ class ChannelParser : public Parser {
     buffer_.forget_consumed();
   }
 
-  void finish(std::vector<Event>& out) override {
+  bool finish(std::vector<Event>& out, TurnEnd end) override {
     events_.begin(out);
-    buffer_.close();
+    buffer_.close(end);
     while (read()) {
     }
     const std::string_view rest = input_.rest();
+    const bool dropped = end == TurnEnd::cut && ends_in_mark(rest);
+    if (dropped) state_ = State::closed;
     switch (state_) {
       case State::header: put<TextEvent>(said_text_, rest); break;
       case State::text: put<TextEvent>(said_text_, rest); break;
@@ -43,11 +45,25 @@ class ChannelParser : public Parser {
       case State::closed: break;
     }
     buffer_ = {};
+    return !dropped;
   }
 
  private:
   // arguments_open: a call, if an object follows. closed: behind it, up to the message's end.
   enum class State { header, reasoning, text, arguments_open, arguments, closed };
+
+  // Whether what is left is a header, or a mark of which more than a byte is there. "to" without a space may be a word.
+  bool ends_in_mark(std::string_view rest) const {
+    switch (state_) {
+      case State::arguments_open: return true;
+      case State::header: return trimmed(rest).size() > 1 && match(rest, kRecipient) != Match::partial;
+      case State::text: return rest.size() > 1;
+      case State::reasoning:
+      case State::arguments:
+      case State::closed: return false;
+    }
+    return false;
+  }
 
   bool read() {
     switch (state_) {

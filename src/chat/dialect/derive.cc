@@ -135,7 +135,7 @@ bool reads(const Dialect& dialect, const std::string& text, std::span<const Tool
   const auto parser = make_parser(dialect, std::move(options));
   std::vector<Event> events;
   parser->feed(text, events);
-  parser->finish(events);
+  parser->finish(events, TurnEnd::own);
   std::vector<ToolCall> read;
   for (const Event& event : events) {
     if (const auto* start = std::get_if<CallStartEvent>(&event)) {

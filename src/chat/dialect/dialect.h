@@ -183,15 +183,24 @@ std::vector<TokenId> marker_tokens(const Dialect& dialect, const Vocab& vocab);
 
 using MakeCallId = std::function<std::string()>;
 
+// Who ended a turn.
+enum class TurnEnd {
+  own,  // the model: what it began and left is what it had to say
+  cut   // a limit, a stop string or the client: it would have gone on
+};
+
 // Reads a turn as it is generated. Append-only, linear, never throws; for any text and any split of
 // it the joined events are the same. Malformed, truncated and unknown calls never vanish: what
 // cannot be read as a call comes out as text (nothing of it was emitted as a call yet), a truncated
 // call keeps the arguments it has.
+// Only what was cut before a call was certain, in its marks or its name, is in no event: half a mark is no prose, and
+// there is nothing a client could run. (A single byte of a mark may be anything, and stays text.)
 class Parser {
  public:
   virtual ~Parser() = default;
   virtual void feed(std::string_view text, std::vector<Event>& out) = 0;
-  virtual void finish(std::vector<Event>& out) = 0;  // lets go of held-back bytes
+  // Lets go of held-back bytes. False: marks that were cut are in no event.
+  virtual bool finish(std::vector<Event>& out, TurnEnd end) = 0;
 };
 
 struct ParserOptions {

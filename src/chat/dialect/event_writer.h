@@ -22,10 +22,11 @@ class InputBuffer {
     bytes_.erase(0, whole);
   }
 
-  void close() {
+  // What was cut is as if more were to come.
+  void close(TurnEnd end) {
     input.text += to_valid_utf8(bytes_);
     bytes_.clear();
-    input.last = true;
+    input.last = end == TurnEnd::own;
   }
 
   void forget_consumed() {

@@ -208,7 +208,7 @@ TEST(Parser, WorkGrowsWithTheTextOnly) {
       for (const char& c : text) {
         parser->feed(std::string_view(&c, 1), events);
       }
-      parser->finish(events);
+      parser->finish(events, TurnEnd::own);
       for (const Event& event : events) {
         if (const auto* piece = std::get_if<TextEvent>(&event)) read += piece->text;
         if (const auto* piece = std::get_if<CallArgsEvent>(&event)) read += piece->text;

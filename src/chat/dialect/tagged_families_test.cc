@@ -255,7 +255,7 @@ TEST(TaggedReader, LooksAtEachByteOnce) {
     const auto parser = make_parser(dialect, options);
     std::vector<Event> events;
     for (const char& c : text) parser->feed(std::string_view(&c, 1), events);
-    parser->finish(events);
+    parser->finish(events, TurnEnd::own);
     ASSERT_FALSE(events.empty());
     EXPECT_TRUE(std::holds_alternative<CallStartEvent>(events.front())) << text.substr(0, 100);
   }

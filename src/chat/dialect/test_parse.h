@@ -38,12 +38,12 @@ inline std::vector<Event> joined(const std::vector<Event>& events) {
 }
 
 inline std::vector<Event> parse(const Dialect& dialect, ParserOptions options,
-                                const std::vector<std::string_view>& pieces) {
+                                const std::vector<std::string_view>& pieces, TurnEnd end = TurnEnd::own) {
   options.make_call_id = numbered_ids();
   const auto parser = make_parser(dialect, std::move(options));
   std::vector<Event> events;
   for (const std::string_view piece : pieces) parser->feed(piece, events);
-  parser->finish(events);
+  parser->finish(events, end);
   return events;
 }
 

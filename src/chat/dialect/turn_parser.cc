@@ -38,11 +38,14 @@ class TurnParser : public Parser, private CallSink {
     buffer_.forget_consumed();
   }
 
-  void finish(std::vector<Event>& out) override {
+  bool finish(std::vector<Event>& out, TurnEnd end) override {
     events_.begin(out);
-    buffer_.close();
+    buffer_.close(end);
     read();
-    if (state_ == State::call && reader_->started()) {
+    const bool dropped = end == TurnEnd::cut && ends_in_mark();
+    if (dropped) {
+      end_text_before_call();
+    } else if (state_ == State::call && reader_->started()) {
       reader_->truncate(input_, *this);
     } else if (state_ == State::reasoning) {
       put_reasoning(input_.rest());
@@ -56,6 +59,7 @@ class TurnParser : public Parser, private CallSink {
     }
     held_.clear();
     buffer_ = {};
+    return !dropped;
   }
 
  private:
@@ -67,6 +71,19 @@ class TurnParser : public Parser, private CallSink {
     std::string_view text;
     enum Kind { calls, bare_call, silent } kind;
   };
+
+  // Whether what is left is the beginning of a call, or of a mark of which more than a byte is there.
+  bool ends_in_mark() const {
+    switch (state_) {
+      case State::call: return !reader_->started();
+      case State::section: return !trimmed(input_.rest()).empty();
+      case State::begin:
+      case State::whole:
+      case State::text: return trimmed(input_.rest()).size() > 1;
+      case State::reasoning: return false;
+    }
+    return false;
+  }
 
   State text_state() const { return dialect_.whole_turn && !tools_.empty() ? State::whole : State::text; }
 
@@ -292,7 +309,7 @@ class TurnParser : public Parser, private CallSink {
     return found == tools_.end() ? nullptr : found->second;
   }
 
-  void call_start(std::string_view name) override {
+  void end_text_before_call() {
     if (!blank_) {
       std::string_view separator = dialect_.text_separator;
       while (!held_.ends_with(separator)) separator.remove_prefix(1);
@@ -300,6 +317,10 @@ class TurnParser : public Parser, private CallSink {
       events_.say<TextEvent>(held_);
     }
     held_.clear();
+  }
+
+  void call_start(std::string_view name) override {
+    end_text_before_call();
     blank_ = true;
     drop_newlines_ = false;
     events_.call_start(options_.make_call_id ? options_.make_call_id() : std::string(), name);

@@ -23,7 +23,7 @@ Message heard(const Dialect& dialect, const ParserOptions& options, const std::s
   std::vector<Event> events;
   const auto parser = make_parser(dialect, options);
   parser->feed(text, events);
-  parser->finish(events);
+  parser->finish(events, TurnEnd::own);
   Message message;
   message.role = Role::assistant;
   for (const Event& event : events) {
