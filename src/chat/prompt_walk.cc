@@ -77,7 +77,7 @@ bool PromptWalk::fits(const GeneratedTurn& turn, std::size_t begin) const {
   const std::size_t part = rendered_.part_at(begin);
   if (part == rendered_.parts.size()) return false;
   if (rendered_.parts[part].is_input && rendered_.parts[part].begin != begin) return false;
-  const std::int32_t size = context_.vocab.size();
+  const std::int32_t size = context_.tokens.vocab().size();
   return std::all_of(turn.tokens.begin(), turn.tokens.end(),
                      [size](TokenId token) { return token >= 0 && token < size; });
 }
@@ -185,9 +185,9 @@ void PromptWalk::write_to(std::size_t offset) {
 }
 
 void PromptWalk::write_as(std::size_t offset, SpecialTokens special) {
-  context_.vocab.tokenize(rendered_.between(at_, offset), special, tokens_);
+  context_.tokens.tokenize(rendered_.between(at_, offset), special, tokens_);
   if (!begun_) {
-    const TokenId bos = context_.vocab.required_bos();
+    const TokenId bos = context_.tokens.vocab().required_bos();
     if (bos >= 0 && (tokens_.empty() || tokens_.front() != bos)) tokens_.insert(tokens_.begin(), bos);
     begun_ = true;
   }

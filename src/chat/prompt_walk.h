@@ -15,6 +15,7 @@
 #include "chat/control_names.h"
 #include "chat/dialect/dialect.h"
 #include "chat/rendered_text.h"
+#include "chat/token_cache.h"
 #include "chat/turns/token_hash.h"
 #include "chat/turns/turn_index.h"
 #include "core/tool.h"
@@ -24,7 +25,7 @@ namespace kvern::chat {
 
 // What does not change from prompt to prompt.
 struct WalkContext {
-  const Vocab& vocab;
+  TokenCache& tokens;  // and the vocabulary
   const Chosen& chosen;
   const ControlNames& control_names;
   std::string_view header;  // what the template adds for the model to go on, "" when unknown

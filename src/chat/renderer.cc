@@ -20,6 +20,7 @@
 #include "chat/template/jinja_template.h"
 #include "chat/template_traits.h"
 #include "chat/template_writer.h"
+#include "chat/token_cache.h"
 #include "chat/transport_headers.h"
 #include "chat/turns/same_meaning.h"
 
@@ -74,7 +75,7 @@ class TemplateRenderer final : public Renderer {
  public:
   TemplateRenderer(const Vocab& vocab, Chosen chosen, const TemplateTraits& traits,
                    std::unique_ptr<JinjaTemplate> jinja, bool keep_headers)
-      : vocab_(vocab),
+      : tokens_(vocab),
         chosen_(std::move(chosen)),
         keep_headers_(keep_headers),
         markers_(marker_tokens(*chosen_.dialect, vocab)),
@@ -94,7 +95,7 @@ class TemplateRenderer final : public Renderer {
     TRY(Json variables, extra_variables(request.template_kwargs));
     TRY(const TemplateWriter::Written written, writer_.write(said, head, std::move(variables)));
     const RenderedText rendered(written.parts);
-    const WalkContext context{vocab_, chosen_, control_names_, header_};
+    const WalkContext context{tokens_, chosen_, control_names_, header_};
     PromptWalk walk(context, rendered, request.tools);
     if (recalled != nullptr) replay(walk, *recalled, chat);
     walk.finish();
@@ -186,7 +187,7 @@ class TemplateRenderer final : public Renderer {
     return bare(rendered.of(rendered.parts.back())).ends_with(begin);
   }
 
-  const Vocab& vocab_;
+  mutable TokenCache tokens_;
   const Chosen chosen_;
   const bool keep_headers_;
   const std::vector<TokenId> markers_;

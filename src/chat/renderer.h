@@ -1,6 +1,6 @@
 // ChatRequest -> Prompt: messages and tools through the model's template, then tokens.
 //
-// Thread: any; a Renderer is immutable.
+// Thread: any; a Renderer is immutable but for what it remembers of earlier texts.
 #pragma once
 
 #include <memory>
