@@ -47,8 +47,10 @@ inline constexpr std::size_t kTemplateNesting = 200;      // brackets or blocks 
 inline constexpr std::size_t kTemplateSteps = 2'000'000;  // loop rounds, macro calls and assignments of one render
 inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
 inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
-inline constexpr std::size_t kParsedToolSets = 16;                 // whose JSON is kept
-inline constexpr std::size_t kTokenCacheBytes = 64 * 1024 * 1024;  // texts of prompts and their tokens
+inline constexpr std::size_t kPreparedToolSets = 16;  // kept as templates get them
+inline constexpr std::size_t kPreparedToolBytes = 96 * 1024 * 1024;
+inline constexpr std::size_t kPreparedTextBytes = 2 * 1024 * 1024;  // of a kept tool set, as a template writes it
+inline constexpr std::size_t kTokenCacheBytes = 64 * 1024 * 1024;   // texts of prompts and their tokens
 
 // Guessing ahead
 inline constexpr std::int32_t kDraftTokens = 16;     // in one step of a stream, unless --draft-max says otherwise

@@ -51,8 +51,9 @@ std::string names_of(Adaptations adaptations) {
 // One request's conversation, written as often as it takes.
 class TemplateWriter::Attempt {
  public:
-  Attempt(const TemplateWriter& writer, std::span<const Message> messages, Json variables)
-      : writer_(writer), messages_(messages), variables_(std::move(variables)) {}
+  Attempt(const TemplateWriter& writer, std::span<const Message> messages, Json variables,
+          std::vector<PreparedVariable> prepared)
+      : writer_(writer), messages_(messages), variables_(std::move(variables)), prepared_(std::move(prepared)) {}
 
   // The conversation's JSON is made again: another with the same JSON need not be written.
   bool prepare(Adaptations adaptations) {
@@ -65,7 +66,7 @@ class TemplateWriter::Attempt {
   }
 
   Result<std::vector<RenderedPart>> render() const {
-    return writer_.template_->render(variables_, *writer_.constants_);
+    return writer_.template_->render(variables_, *writer_.constants_, prepared_);
   }
 
   Written written(std::vector<RenderedPart> parts) { return {std::move(parts), std::move(adapted_)}; }
@@ -81,6 +82,7 @@ class TemplateWriter::Attempt {
   const TemplateWriter& writer_;
   const std::span<const Message> messages_;
   Json variables_;
+  const std::vector<PreparedVariable> prepared_;
   std::vector<Message> adapted_;
 };
 
@@ -100,14 +102,15 @@ TemplateWriter::TemplateWriter(std::unique_ptr<JinjaTemplate> jinja, Json consta
 Result<TemplateWriter::Written> TemplateWriter::write(std::span<const Message> messages, std::span<const Tool> tools,
                                                       Json variables) const {
   variables["tools"] = no_tools_as_list_ ? Json(Json::array()) : Json(nullptr);
+  std::vector<PreparedVariable> prepared;
   std::vector<Message> described;
   if (knows_tools_ && !tools.empty()) {
-    variables["tools"] = *tool_json_.of(tools);
+    prepared.push_back({"tools", tool_json_.of(tools)});
   } else if (!tools.empty()) {
     described = with_described_tools({messages.begin(), messages.end()}, tools, dialect_);
     messages = described;
   }
-  Attempt attempt(*this, messages, std::move(variables));
+  Attempt attempt(*this, messages, std::move(variables), std::move(prepared));
   attempt.prepare(adaptations());
   auto parts = attempt.render();
   if (parts) return attempt.written(std::move(*parts));

@@ -10,8 +10,6 @@
 namespace kvern::chat {
 namespace {
 
-constexpr std::size_t kKeptBytes = 1024 * 1024;  // of a tool set's text; its JSON takes several times that
-
 // Lengths before the texts: no two sets give the same bytes.
 Hash128 digest_of(std::span<const Tool> tools) {
   std::string bytes;
@@ -27,24 +25,27 @@ Hash128 digest_of(std::span<const Tool> tools) {
 
 }  // namespace
 
-std::shared_ptr<const Json> ToolJson::of(std::span<const Tool> tools) {
+std::shared_ptr<const PreparedValue> ToolJson::of(std::span<const Tool> tools) {
   const Hash128 digest = digest_of(tools);
-  const auto is_it = [&digest](const auto& entry) { return entry.first == digest; };
+  const auto is_it = [&digest](const auto& entry) { return entry.digest == digest; };
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(latest_.begin(), latest_.end(), is_it);
     if (found != latest_.end()) {
       latest_.splice(latest_.begin(), latest_, found);
-      return found->second;
+      return found->json;
     }
   }
-  auto json = std::make_shared<const Json>(tools_json(tools));
-  std::size_t bytes = 0;
-  for (const Tool& tool : tools) bytes += tool.description.size() + tool.parameters.size();
-  if (bytes > kKeptBytes) return json;
+  auto json = prepare_value(tools_json(tools));
+  const std::size_t bytes = bytes_of(*json);
+  if (bytes > limits::kPreparedToolBytes) return json;
   const std::lock_guard lock(mutex_);
-  latest_.emplace_front(digest, json);
-  if (latest_.size() > limits::kParsedToolSets) latest_.pop_back();
+  latest_.push_front({digest, json, bytes});
+  bytes_ += bytes;
+  while (latest_.size() > limits::kPreparedToolSets || bytes_ > limits::kPreparedToolBytes) {
+    bytes_ -= latest_.back().bytes;
+    latest_.pop_back();
+  }
   return json;
 }
 

@@ -9,6 +9,7 @@
 #include "chat/template/builtins.h"
 #include "chat/template/render_state.h"
 #include "chat/template/strings.h"
+#include "chat/template/variables.h"
 
 namespace kvern::chat {
 namespace {
@@ -77,7 +78,8 @@ bool is_number(const value& v) { return is_val<jinja::value_int>(v) || is_val<ji
 
 value concatenation(const value& a, const value& b) {
   jinja::string text = text_of(a);
-  const jinja::string tail = text_of(b);
+  jinja::string made;
+  const jinja::string& tail = is_text(b) ? b->val_str : made = text_of(b);
   RenderState& state = RenderState::current();
   state.check_size(text.length() + tail.length());
   state.work(text.length() + tail.length());
@@ -97,6 +99,20 @@ value repetition(const value& text, const value& times) {
   return mk_val<jinja::value_string>(result);
 }
 
+// As the engine computes with whole numbers, by way of doubles, but for what it refuses; null: not one of these.
+value of_integers(const std::string& name, const value& a, const value& b) {
+  if (!is_val<jinja::value_int>(a) || !is_val<jinja::value_int>(b)) return nullptr;
+  const double left = a->as_float();
+  const double right = b->as_float();
+  if (name == "<") return truth(left < right);
+  if (name == ">") return truth(left > right);
+  if (name == "<=") return truth(left <= right);
+  if (name == ">=") return truth(left >= right);
+  if (name == "+") return mk_val<jinja::value_int>(static_cast<std::int64_t>(left + right));
+  if (name == "-") return mk_val<jinja::value_int>(static_cast<std::int64_t>(left - right));
+  return nullptr;
+}
+
 [[noreturn]] void refuse_operands(const std::string& name, const value& a, const value& b) {
   throw std::runtime_error("unsupported operands of " + name + ": " + a->type() + " and " + b->type());
 }
@@ -110,9 +126,26 @@ value sum_of_texts(const value& a, const value& b) {
   return concatenation(text(a), text(b));
 }
 
+// The text of a string, in `joined` where it is in several parts.
+const std::string& text_in(const value& string, std::string& joined) {
+  const auto& parts = string->val_str.parts;
+  return parts.size() == 1 ? parts.front().val : joined = string->val_str.str();
+}
+
+bool equal(const value& a, const value& b) {
+  if (!is_text(a) || !is_text(b)) return *a == *b;
+  std::string left;
+  std::string right;
+  return text_in(a, left) == text_in(b, right);
+}
+
 bool contains(const value& whole, const value& item) {
   if (whole->is_undefined()) return false;
-  if (is_text(whole) && is_text(item)) return whole->val_str.str().find(item->val_str.str()) != std::string::npos;
+  if (is_text(whole) && is_text(item)) {
+    std::string text;
+    std::string words;
+    return text_in(whole, text).find(text_in(item, words)) != std::string::npos;
+  }
   if (is_val<jinja::value_array>(whole)) {
     const auto& items = whole->val_arr;
     return std::any_of(items.begin(), items.end(), [&](const value& one) { return *one == *item; });
@@ -142,12 +175,23 @@ LiteralNode::LiteralNode(const std::string& text) : jinja::string_literal(text),
 
 value LiteralNode::execute_impl(jinja::context&) const { return value_; }
 
+NameNode::NameNode(const std::string& name) : jinja::identifier(name), key_(name_value(name)) {}
+
 value NameNode::execute_impl(jinja::context& context) const {
-  value variable = context.get_val(val);
-  if (!variable->is_undefined()) return variable;
+  const value* variable = find_variable(context, key_);
+  if (variable != nullptr && !(*variable)->is_undefined()) return *variable;
   const jinja::func_builtins& functions = global_functions();
   const auto function = functions.find(val);
-  return function == functions.end() ? variable : mk_val<jinja::value_func>(val, function->second);
+  if (function != functions.end()) return mk_val<jinja::value_func>(val, function->second);
+  return variable != nullptr ? *variable : mk_val<jinja::value_undefined>(val);
+}
+
+MemberNode::MemberNode(jinja::statement_ptr&& of, jinja::statement_ptr&& member, bool is_computed)
+    : jinja::member_expression(std::move(of), std::move(member), is_computed) {
+  if (computed) return;
+  name_ = cast_stmt<NameNode>(property);
+  static const value example = mk_val<jinja::value_object>();
+  hidden_ = name_ != nullptr && builtins_of(example).contains(name_->val);
 }
 
 value MemberNode::execute_impl(jinja::context& context) const {
@@ -161,11 +205,18 @@ value MemberNode::execute_impl(jinja::context& context) const {
   }
   if (const auto* index = cast_stmt<jinja::integer_literal>(property))
     return member_of(whole, mk_val<jinja::value_int>(index->val));
-  const auto* name = cast_stmt<jinja::identifier>(property);
-  if (name == nullptr) throw std::runtime_error("Static member property must be an identifier");
+  if (name_ == nullptr) throw std::runtime_error("Static member property must be an identifier");
+  return named(whole);
+}
+
+value MemberNode::named(const value& whole) const {
+  if (const auto* keyed = cast_val<jinja::value_object>(whole); keyed != nullptr && !hidden_) {
+    const value* member = find_member(*keyed, name_->key());
+    return member != nullptr && !(*member)->is_undefined() ? *member : mk_val<jinja::value_undefined>(name_->val);
+  }
   // As in Python, a method hides a key of the same name.
-  if (value method = find_method(whole, name->val)) return method;
-  return member_of(whole, mk_val<jinja::value_string>(name->val));
+  if (value method = find_method(whole, name_->val)) return method;
+  return member_of(whole, name_->key());
 }
 
 value MemberNode::slice(const value& whole, jinja::context& context) const {
@@ -199,15 +250,16 @@ value BinaryNode::execute_impl(jinja::context& context) const {
 
 value BinaryNode::compute(const value& a, const value& b, jinja::context& context) const {
   const std::string& name = op.value;
-  if (name == "==") return mk_val<jinja::value_bool>(*a == *b);
-  if (name == "!=") return mk_val<jinja::value_bool>(!(*a == *b));
+  if (name == "==") return truth(equal(a, b));
+  if (name == "!=") return truth(!equal(a, b));
   if (name == "~") return concatenation(a, b);
   if (name == "+" && (is_text(a) || is_text(b))) return sum_of_texts(a, b);
-  if (name == "in" || name == "not in") return mk_val<jinja::value_bool>(contains(b, a) == (name == "in"));
+  if (name == "in" || name == "not in") return truth(contains(b, a) == (name == "in"));
   if (name == "*" && is_text(a) && is_val<jinja::value_int>(b)) return repetition(a, b);
   if (name == "*" && is_val<jinja::value_int>(a) && is_text(b)) return repetition(b, a);
   if ((name == "/" || name == "%") && is_number(a) && is_number(b) && b->as_float() == 0.0)
     throw std::runtime_error("division by zero");
+  if (value result = of_integers(name, a, b)) return result;
   const jinja::binary_expression engines(op, std::make_unique<HeldNode>(a), std::make_unique<HeldNode>(b));
   return engines.execute_impl(context);
 }

@@ -21,17 +21,25 @@ class LiteralNode : public jinja::string_literal {
 
 class NameNode : public jinja::identifier {
  public:
-  using jinja::identifier::identifier;
+  explicit NameNode(const std::string& name);
   jinja::value execute_impl(jinja::context& context) const override;
+  const jinja::value& key() const { return key_; }
+
+ private:
+  jinja::value key_;  // the name as a value
 };
 
 class MemberNode : public jinja::member_expression {
  public:
-  using jinja::member_expression::member_expression;
+  MemberNode(jinja::statement_ptr&& of, jinja::statement_ptr&& member, bool is_computed);
   jinja::value execute_impl(jinja::context& context) const override;
 
  private:
+  jinja::value named(const jinja::value& whole) const;
   jinja::value slice(const jinja::value& whole, jinja::context& context) const;
+
+  const NameNode* name_ = nullptr;  // `.name`; in property
+  bool hidden_ = false;             // an object's method is called that
 };
 
 class BinaryNode : public jinja::binary_expression {

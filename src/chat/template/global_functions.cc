@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <ctime>
 
+#include "chat/template/prepared_value.h"
 #include "chat/template/render_state.h"
 #include "chat/template/strings.h"
 #include "chat/template/to_json.h"
@@ -72,9 +73,13 @@ jinja::value to_json_function(const func_args& args) {
     layout.item_separator = text_of(separators->val_arr[0]).str();
     layout.key_separator = text_of(separators->val_arr[1]).str();
   }
-  std::string text = value_to_json_text(args.get_pos(0), layout);
-  RenderState::current().work(text.size());
-  return mk_val<jinja::value_string>(text);
+  const jinja::value of = args.get_pos(0);
+  RenderState& state = RenderState::current();
+  const PreparedValue* const prepared = state.prepared_with(of);
+  jinja::value text =
+      prepared != nullptr ? prepared->json_of(of, layout) : mk_val<jinja::value_string>(value_to_json_text(of, layout));
+  state.work(text->val_str.length());
+  return text;
 }
 
 jinja::func_builtins own_global_functions() {

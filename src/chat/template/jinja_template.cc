@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "chat/template/engine.h"
 #include "chat/template/limit_tree.h"
+#include "chat/template/prepared_value.h"
 #include "chat/template/render_state.h"
 #include "chat/template/source_check.h"
 #include "chat/template/values.h"
@@ -67,9 +68,10 @@ class ParsedTemplate final : public JinjaTemplate {
   ParsedTemplate(std::string source, jinja::program program)
       : source_(std::move(source)), program_(std::move(program)) {}
 
-  Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants) const override {
+  Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants,
+                                           std::span<const PreparedVariable> prepared) const override {
     try {
-      return run(variables, constants);
+      return run(variables, constants, prepared);
     } catch (const TemplateError& e) {
       return tl::unexpected(refusal(e.message));
     } catch (const std::bad_alloc&) {
@@ -82,10 +84,15 @@ class ParsedTemplate final : public JinjaTemplate {
   const std::string& source() const override { return source_; }
 
  private:
-  std::vector<RenderedPart> run(const Json& variables, const Json& constants) const {
+  std::vector<RenderedPart> run(const Json& variables, const Json& constants,
+                                std::span<const PreparedVariable> prepared) const {
     RenderState state;
     jinja::context context;
     set_variables(context, variables, state);
+    for (const PreparedVariable& one : prepared) {
+      state.add_prepared(one.value);
+      context.set_val(one.name, one.value->value());
+    }
     set_constants(context, constants);
     const jinja::value_array results = jinja::runtime(context).execute(program_);
     const jinja::value_string text = jinja::runtime::gather_string_parts(results);
@@ -114,6 +121,12 @@ Result<std::unique_ptr<JinjaTemplate>> parse_source(std::string source) {
 }
 
 }  // namespace
+
+std::shared_ptr<const PreparedValue> prepare_value(const Json& document) {
+  return std::make_shared<const PreparedValue>(document);
+}
+
+std::size_t bytes_of(const PreparedValue& prepared) { return prepared.bytes(); }
 
 Result<std::unique_ptr<JinjaTemplate>> JinjaTemplate::parse(std::string source) {
   if (source.size() > limits::kTemplateBytes)

@@ -5,7 +5,9 @@
 // endless loops and huge output are errors, not crashes. Thread: any; a template is immutable.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,18 @@ inline std::string joined(const std::vector<RenderedPart>& parts) {
   return text;
 }
 
+// A document in the engine's own form, made once for many renders: a list of tools. Templates cannot
+// change it. Thread: any.
+class PreparedValue;
+std::shared_ptr<const PreparedValue> prepare_value(const Json& document);
+std::size_t bytes_of(const PreparedValue& prepared);  // about what it takes
+
+// A variable of a render, beside those in JSON; its strings are input, too.
+struct PreparedVariable {
+  std::string name;
+  std::shared_ptr<const PreparedValue> value;
+};
+
 class JinjaTemplate {
  public:
   // Code::invalid with the position when the source is no template or exceeds a limit.
@@ -34,7 +48,8 @@ class JinjaTemplate {
 
   // variables: an object; its strings are input. `constants` (bos_token, eos_token, ...) are not.
   // Code::invalid with the template's own words when it raises (raise_exception), or the limit.
-  virtual Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants) const = 0;
+  virtual Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants,
+                                                   std::span<const PreparedVariable> prepared = {}) const = 0;
 
   virtual const std::string& source() const = 0;
 };

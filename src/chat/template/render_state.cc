@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "chat/template/prepared_value.h"
 
 namespace kvern::chat {
 namespace {
@@ -99,13 +101,29 @@ std::size_t RenderState::text_size(const jinja::value& value, std::size_t& visit
 
 void RenderState::add_input(const jinja::value& container, int height) { input_heights_[container.get()] = height; }
 
+void RenderState::add_prepared(std::shared_ptr<const PreparedValue> prepared) {
+  prepared_.push_back(std::move(prepared));
+}
+
+const PreparedValue* RenderState::prepared_with(const jinja::value& container) const {
+  for (const auto& prepared : prepared_)
+    if (prepared->height_of(container)) return prepared.get();
+  return nullptr;
+}
+
+std::optional<int> RenderState::input_height(const jinja::value& value) const {
+  if (const auto known = input_heights_.find(value.get()); known != input_heights_.end()) return known->second;
+  const PreparedValue* const prepared = prepared_with(value);
+  return prepared != nullptr ? prepared->height_of(value) : std::nullopt;
+}
+
 void RenderState::check_value(const jinja::value& value) {
   Walk walk;
   height(value, kValueLevels + kGrownLevels, walk);
 }
 
 void RenderState::check_changeable(const jinja::value& container) const {
-  if (input_heights_.contains(container.get())) throw TemplateError{"the template changes its input"};
+  if (input_height(container)) throw TemplateError{"the template changes its input"};
 }
 
 void RenderState::check_change(const jinja::value& container, const jinja::value& value) {
@@ -134,8 +152,7 @@ int RenderState::height(const jinja::value& value, int levels_left, Walk& walk) 
   const auto* keyword = cast_val<jinja::value_kwarg>(value);
   if (keyword == nullptr && !is_container(value)) return 0;
   if (value.get() == walk.forbidden) throw TemplateError{"the template puts a value into itself"};
-  const auto known = input_heights_.find(value.get());
-  if (known != input_heights_.end()) return known->second;
+  if (const auto known = input_height(value)) return *known;
   if (levels_left <= 0) throw TemplateError{"the template nests its values too deeply"};
   if (keyword != nullptr) return 1 + height(keyword->val, levels_left - 1, walk);
   return container_height(*value, levels_left, walk);

@@ -7,11 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "chat/template/engine.h"
 
 namespace kvern::chat {
+
+class PreparedValue;
 
 class RenderState {
  public:
@@ -33,6 +37,10 @@ class RenderState {
 
   // A container of the input and how many levels it has. Templates cannot change it.
   void add_input(const jinja::value& container, int height);
+  // All containers of it are.
+  void add_prepared(std::shared_ptr<const PreparedValue> prepared);
+  // The prepared value a container is part of, or null.
+  const PreparedValue* prepared_with(const jinja::value& container) const;
 
   // value is about to be bound to a name: refuses deep nesting and stored functions.
   void check_value(const jinja::value& value);
@@ -50,6 +58,7 @@ class RenderState {
   int container_height(const jinja::value_t& value, int levels_left, Walk& walk);
   std::size_t text_size(const jinja::value& value, std::size_t& visits);
   void forget_destroyed();
+  std::optional<int> input_height(const jinja::value& value) const;
 
   struct Grown {
     std::weak_ptr<jinja::value_t> container;
@@ -62,6 +71,7 @@ class RenderState {
   std::size_t bytes_ = 0;
   std::size_t written_ = 0;
   std::unordered_map<const jinja::value_t*, int> input_heights_;
+  std::vector<std::shared_ptr<const PreparedValue>> prepared_;
   std::unordered_map<const jinja::value_t*, Grown> grown_;  // containers changed to hold others
   int grown_levels_ = 0;                                    // at least the sum over grown_
 };

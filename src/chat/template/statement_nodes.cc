@@ -5,6 +5,7 @@
 #include "chat/template/expression_nodes.h"
 #include "chat/template/render_state.h"
 #include "chat/template/strings.h"
+#include "chat/template/variables.h"
 
 namespace kvern::chat {
 namespace {
@@ -17,29 +18,10 @@ value run_block(const jinja::statements& body, jinja::context& context) {
   return jinja::runtime::gather_string_parts(results);
 }
 
-value loop_variable(const std::vector<value>& items, std::size_t i) {
-  auto loop = mk_val<jinja::value_object>();
-  loop->has_builtins = false;
-  const auto set_number = [&](const char* name, std::size_t number) {
-    loop->insert(name, mk_val<jinja::value_int>(static_cast<std::int64_t>(number)));
-  };
-  set_number("index", i + 1);
-  set_number("index0", i);
-  set_number("revindex", items.size() - i);
-  set_number("revindex0", items.size() - i - 1);
-  set_number("length", items.size());
-  loop->insert("first", mk_val<jinja::value_bool>(i == 0));
-  loop->insert("last", mk_val<jinja::value_bool>(i + 1 == items.size()));
-  const value none = mk_val<jinja::value_undefined>("loop");
-  loop->insert("previtem", i > 0 ? items[i - 1] : none);
-  loop->insert("nextitem", i + 1 < items.size() ? items[i + 1] : none);
-  return loop;
-}
-
-const std::string& name_of(const jinja::statement_ptr& statement) {
-  const auto* id = cast_stmt<jinja::identifier>(statement);
+const NameNode& name_of(const jinja::statement_ptr& statement) {
+  const auto* id = cast_stmt<NameNode>(statement);
   if (id == nullptr) throw std::runtime_error("Cannot unpack to " + statement->type());
-  return id->val;
+  return *id;
 }
 
 }  // namespace
@@ -71,9 +53,10 @@ value ForNode::execute_impl(jinja::context& context) const {
   jinja::context scope(context);
   const std::vector<value> rounds = items(scope);
   auto results = mk_val<jinja::value_array>();
+  LoopVariable loop(rounds);
   for (std::size_t i = 0; i < rounds.size(); ++i) {
     RenderState::current().step(steps);
-    if (uses_loop) scope.set_val("loop", loop_variable(rounds, i));
+    if (uses_loop) loop.set(scope, i);
     bind(rounds[i], scope);
     try {
       for (const jinja::statement_ptr& item : body) results->push_back(item->execute(scope));
@@ -126,12 +109,13 @@ std::vector<value> ForNode::items(jinja::context& scope) const {
 void ForNode::bind(const value& item, jinja::context& scope) const {
   const auto* names = cast_stmt<jinja::tuple_literal>(loopvar);
   if (names == nullptr) {
-    scope.set_val(name_of(loopvar), item);
+    set_variable(scope, name_of(loopvar).key(), item);
     return;
   }
   if (!is_val<jinja::value_array>(item) || item->val_arr.size() != names->val.size())
     throw std::runtime_error("Cannot unpack a loop item into " + std::to_string(names->val.size()) + " names");
-  for (std::size_t i = 0; i < names->val.size(); ++i) scope.set_val(name_of(names->val[i]), item->val_arr[i]);
+  for (std::size_t i = 0; i < names->val.size(); ++i)
+    set_variable(scope, name_of(names->val[i]).key(), item->val_arr[i]);
 }
 
 value SetNode::execute_impl(jinja::context& context) const {
@@ -144,7 +128,7 @@ value SetNode::execute_impl(jinja::context& context) const {
     if (const auto* names = cast_stmt<jinja::tuple_literal>(assignee)) {
       assign_all(*names, result, context);
     } else {
-      context.set_val(name_of(assignee), result);
+      set_variable(context, name_of(assignee).key(), result);
     }
   }
   return mk_val<jinja::value_undefined>();
@@ -153,17 +137,18 @@ value SetNode::execute_impl(jinja::context& context) const {
 void SetNode::assign_all(const jinja::tuple_literal& names, const value& values, jinja::context& context) const {
   if (!is_val<jinja::value_array>(values) || values->val_arr.size() != names.val.size())
     throw std::runtime_error("Cannot unpack a value into " + std::to_string(names.val.size()) + " names");
-  for (std::size_t i = 0; i < names.val.size(); ++i) context.set_val(name_of(names.val[i]), values->val_arr[i]);
+  for (std::size_t i = 0; i < names.val.size(); ++i)
+    set_variable(context, name_of(names.val[i]).key(), values->val_arr[i]);
 }
 
 void SetNode::assign_member(const jinja::member_expression& member, const value& result,
                             jinja::context& context) const {
   if (member.computed) throw std::runtime_error("Cannot assign to computed member");
-  const std::string& name = name_of(member.property);
+  const NameNode& name = name_of(member.property);
   const value object = member.object->execute(context);
   if (!is_val<jinja::value_object>(object)) throw std::runtime_error("Cannot assign to member of non-object");
   RenderState::current().check_change(object, result);
-  object->insert(mk_val<jinja::value_string>(name), result);
+  object->insert(name.key(), result);
 }
 
 value CallBlockNode::execute_impl(jinja::context& context) const {

@@ -1,6 +1,7 @@
 // The tojson filter, byte for byte as Hugging Face's transformers and Python's json.dumps write it.
 #pragma once
 
+#include <compare>
 #include <string>
 
 #include "chat/template/engine.h"
@@ -13,6 +14,8 @@ struct JsonLayout {
   int indent = -1;  // -1: one line
   bool ascii = false;
   bool sort_keys = false;
+
+  auto operator<=>(const JsonLayout&) const = default;
 };
 
 // Throws TemplateError when it becomes larger than a rendering may.

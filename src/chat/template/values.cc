@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "chat/template/python_text.h"
 #include "chat/template/strings.h"
@@ -18,7 +20,8 @@ struct Built {
 
 class Builder {
  public:
-  explicit Builder(RenderState* state) : state_(state) {}
+  // What is told each container of the input and its levels; none: constants.
+  explicit Builder(std::function<void(const jinja::value&, int)> tell = nullptr) : tell_(std::move(tell)) {}
 
   Built build(const Json& json) {
     switch (json.type()) {
@@ -41,7 +44,7 @@ class Builder {
   }
 
   jinja::value string(const std::string& text) const {
-    return state_ == nullptr ? trusted_value(text) : mk_val<jinja::value_string>(text);
+    return tell_ ? mk_val<jinja::value_string>(text) : trusted_value(text);
   }
 
   Built array(const Json& json) {
@@ -68,22 +71,27 @@ class Builder {
   }
 
   Built finish(jinja::value container, int deepest) {
-    if (state_ != nullptr) state_->add_input(container, deepest + 1);
+    if (tell_) tell_(container, deepest + 1);
     return {std::move(container), deepest + 1};
   }
 
-  RenderState* state_;  // null: constants
+  const std::function<void(const jinja::value&, int)> tell_;
 };
 
 }  // namespace
 
 void set_variables(jinja::context& context, const Json& variables, RenderState& state) {
-  Builder builder(&state);
+  Builder builder([&state](const jinja::value& container, int height) { state.add_input(container, height); });
   for (const auto& [name, json] : variables.items()) context.set_val(name, builder.build(json).value);
 }
 
+jinja::value input_value(const Json& json, std::unordered_map<const jinja::value_t*, int>& heights) {
+  Builder builder([&heights](const jinja::value& container, int height) { heights[container.get()] = height; });
+  return builder.build(json).value;
+}
+
 void set_constants(jinja::context& context, const Json& constants) {
-  Builder builder(nullptr);
+  Builder builder;
   for (const auto& [name, json] : constants.items()) context.set_val(name, builder.build(json).value);
 }
 
