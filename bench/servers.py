@@ -24,6 +24,7 @@ class Server:
     def __init__(self, name: str, command: list[str], log: Path):
         self.name = name
         self.port = free_port()
+        self.command_template = command
         self.command = [part.replace("{port}", str(self.port)) for part in command]
         self.log = open(log, "w")
         self.start()

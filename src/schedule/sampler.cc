@@ -1,14 +1,28 @@
 #include "schedule/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 namespace kvern::schedule {
 namespace {
 
-bool allowed(std::span<const std::uint32_t> mask, std::size_t token) {
-  return mask.empty() || (token / 32 < mask.size() && (mask[token / 32] >> (token % 32) & 1U) != 0);
+// Calls visit with each token the mask allows, in order; an empty mask allows all. A grammar often allows a few
+// of 150,000: those it does not are skipped 32 at a time.
+template <typename Visit>
+void for_each_allowed(std::span<const float> logits, std::span<const std::uint32_t> mask, const Visit& visit) {
+  if (mask.empty()) {
+    for (std::size_t token = 0; token < logits.size(); ++token) visit(token);
+    return;
+  }
+  for (std::size_t word = 0; word < mask.size(); ++word) {
+    for (std::uint32_t bits = mask[word]; bits != 0; bits &= bits - 1) {
+      const std::size_t token = word * 32 + static_cast<std::size_t>(std::countr_zero(bits));
+      if (token >= logits.size()) return;
+      visit(token);
+    }
+  }
 }
 
 // Equal logits go to the lower id, so that a draw does not depend on the selection algorithm.
@@ -59,12 +73,12 @@ std::span<const float> Sampler::adjusted(std::span<const float> logits) {
 TokenId Sampler::greedy(std::span<const float> logits, std::span<const std::uint32_t> mask) const {
   TokenId best = -1;
   float best_logit = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > best_logit && allowed(mask, i)) {
+  for_each_allowed(logits, mask, [&](std::size_t i) {
+    if (logits[i] > best_logit) {
       best = static_cast<TokenId>(i);
       best_logit = logits[i];
     }
-  }
+  });
   return best;
 }
 
@@ -72,22 +86,22 @@ void Sampler::collect(std::span<const float> logits, std::span<const std::uint32
   candidates_.clear();
   const auto k = params_.top_k > 0 ? static_cast<std::size_t>(params_.top_k) : logits.size();
   if (k >= logits.size()) {
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      if (!std::isnan(logits[i]) && allowed(mask, i)) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
-    }
+    for_each_allowed(logits, mask, [&](std::size_t i) {
+      if (!std::isnan(logits[i])) candidates_.push_back({logits[i], static_cast<TokenId>(i)});
+    });
     return;
   }
   // One pass: a buffer of 2k is cut back to its best k whenever it fills; what is below the k-th
   // best so far never enters.
   float threshold = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (!(logits[i] >= threshold) || !allowed(mask, i)) continue;  // NaN included
+  for_each_allowed(logits, mask, [&](std::size_t i) {
+    if (!(logits[i] >= threshold)) return;  // NaN included
     candidates_.push_back({logits[i], static_cast<TokenId>(i)});
     if (candidates_.size() == 2 * k) {
       keep_top_k();
       threshold = candidates_.back().logit;
     }
-  }
+  });
 }
 
 void Sampler::keep_top_k() {

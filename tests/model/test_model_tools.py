@@ -39,7 +39,8 @@ def dialects():
 
 @pytest.fixture(scope="module", params=dialects())
 def server(request, serve_model):
-    started = serve_model("--parallel", "4", "--dialect", request.param)
+    # Four at once, and nobody watches: prompts need not be slow for the others' sake.
+    started = serve_model("--parallel", "4", "--latency-target", "20", "--dialect", request.param)
     started.dialect = request.param
     yield started
     started.stop()
