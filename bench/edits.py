@@ -1,12 +1,12 @@
 """What guessing ahead is worth: kvern with it and without (--draft-max 0), beside llama-server.
 
-  copy  a file of 200 lines is written again with three names changed, as an agent's edit does; greedy
+  copy  a file (of 200 lines, or --lines) is written again with three names changed, as an agent's edit does; greedy
   free  prose at temperature 1, of which nothing was said before: there guesses must cost nothing
 
 All three servers run at once and are asked in turn, one request at a time, with the same raw prompts. Tokens a second are
 the client's, from the first token to the last.
 
-  ./dev bench edits [--model FILE.gguf] [--threads N] [--rounds N] [--tokens N] [--fresh] [--json]
+  ./dev bench edits [--model FILE.gguf] [--threads N] [--rounds N] [--tokens N] [--lines N] [--fresh] [--json]
 """
 
 import argparse
@@ -30,7 +30,7 @@ NOUNS = "order invoice client parcel ticket budget report sensor player engine b
 VERBS = "load store check count merge split print close open send read trim".split()
 
 
-def source(seed: int, lines: int = 200) -> list[str]:
+def source(seed: int, lines: int) -> list[str]:
     """Functions of five lines that look like each other and are not, as code does."""
     pick = random.Random(seed)
     out = []
@@ -44,16 +44,16 @@ def source(seed: int, lines: int = 200) -> list[str]:
     return out
 
 
-def edit(seed: int, tokens: int) -> dict:
+def edit(seed: int, tokens: int, lines: int) -> dict:
     """The file, then its first lines with the first of three changes: the model goes on copying."""
-    before = source(seed)
+    before = source(seed, lines)
     after = "\n".join(before).replace("chosen", "picked").replace("log.info", "logger.info").replace("_all(", "_each(")
     begun = "\n".join(after.split("\n")[:15])
     prompt = "File before:\n" + "\n".join(before) + "\nFile after renaming three names:\n" + begun + "\n"
     return {"model": "default", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "logit_bias": NEVER_ENDS}
 
 
-def prose(seed: int, tokens: int) -> dict:
+def prose(seed: int, tokens: int, _lines: int) -> dict:
     pick = random.Random(seed)
     prompt = f"A letter about the {pick.choice(NOUNS)}, the {pick.choice(NOUNS)} and a journey by sea.\n\nDear friend,"
     return {"model": "default", "prompt": prompt, "max_tokens": tokens, "temperature": 1, "top_k": 40, "seed": seed,
@@ -90,6 +90,7 @@ def main():
     parser.add_argument("--model", default=os.environ.get("KVERN_BENCH_MODEL") or str(SMALL))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--tokens", type=int, default=400)
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument("--json", action="store_true")
@@ -97,14 +98,14 @@ def main():
     for file in (KVERN, LLAMA, args.model):
         if not Path(file).exists():
             raise SystemExit(f"{file} is missing; ./dev bench edits builds and fetches what it needs")
-    name = results_name([args.threads, args.rounds, args.tokens], [KVERN, LLAMA, args.model])
+    name = results_name([args.threads, args.rounds, args.tokens, args.lines], [KVERN, LLAMA, args.model])
     results = Results(ROOT / f"build/bench-edits/{name}.jsonl", args.fresh,
                       {"model": Path(args.model).name, "threads": args.threads})
     servers = start(args)
     try:
         for what, body in (("copy", edit), ("free", prose)):
             results.get((what,), lambda make=body: in_turn(
-                servers, args.rounds, lambda server, round_: rate(server, make(round_, args.tokens))))
+                servers, args.rounds, lambda server, round_: rate(server, make(round_, args.tokens, args.lines))))
     finally:
         for server in servers:
             server.stop()

@@ -1,7 +1,7 @@
 // What steps of different sizes take on a model: rows of a stream with logits (drafts), prompt tokens beside a
 // stream, and whole batches, at several depths. What --latency-target and --draft-max can win follows from these.
 //
-//   engine_micro MODEL.gguf [THREADS]
+//   engine_micro MODEL.gguf [THREADS] [KV-TYPE] [DEPTH]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -56,12 +56,13 @@ double step_us(engine::Engine& engine, std::int32_t depth, std::int32_t rows, st
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fmt::print(stderr, "engine_micro MODEL.gguf [THREADS]\n");
+    fmt::print(stderr, "engine_micro MODEL.gguf [THREADS] [KV-TYPE] [DEPTH]\n");
     return 2;
   }
   engine::LlamaOptions options;
   options.model_path = argv[1];
   options.threads = argc > 2 ? std::atoi(argv[2]) : 0;
+  if (argc > 3) options.kv_type = argv[3];
   options.context = 8192;
   options.pool_factor = 2;
   options.sequences = 4;
@@ -72,7 +73,9 @@ int main(int argc, char** argv) {
   }
   engine::Engine& engine = **made;
   fmt::print("{:>7} {:>22} {:>10} {:>12}\n", "depth", "step", "ms", "of one row");
-  for (const std::int32_t depth : {64, 2048}) {
+  std::vector<std::int32_t> depths = {64, 2048};
+  if (argc > 4) depths = {std::atoi(argv[4])};
+  for (const std::int32_t depth : depths) {
     engine.drop(0);
     engine.drop(1);
     fill(engine, 0, depth);
