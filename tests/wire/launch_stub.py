@@ -35,7 +35,10 @@ def main():
             report["answer"] = json.load(answer)["choices"][0]["message"]["content"]
     if todo[0] == "wait":
         signal.signal(signal.SIGINT, lambda *_: sys.exit(77))  # a client that handles Ctrl-C itself
-    Path(environment["STUB_REPORT"]).write_text(json.dumps(report))
+    # Whole or not at all: somebody waits for it.
+    whole = Path(environment["STUB_REPORT"] + ".new")
+    whole.write_text(json.dumps(report))
+    whole.replace(environment["STUB_REPORT"])
     print("on stdout")
     if todo[0] == "wait":
         time.sleep(60)

@@ -54,7 +54,7 @@ class Desk:
         return json.loads(self.report_path.read_text())
 
     def reported(self):
-        return wait_until(lambda: self.report_path.exists() and self.report_path.read_text() and self.report(), 30, "a report")
+        return wait_until(lambda: self.report_path.exists() and self.report(), 30, "a report")
 
     def left_over(self):
         return sorted(path.name for path in self.temp.iterdir())
