@@ -69,9 +69,11 @@ def rate(server: Server, body: dict) -> float:
 
 def start(args) -> list[Server]:
     logs = Path(tempfile.gettempdir()) / "kvern-bench"
-    ours, theirs = start_pair(args.model, args.threads, CONTEXT, logs)
-    plain = Server("kvern, no guesses", [*ours.command_template, "--draft-max", "0"], logs / "kvern-plain.log")
-    return [ours, plain, theirs]
+    plain, theirs = start_pair(args.model, args.threads, CONTEXT, logs)
+    command = plain.command_template
+    plain.stop()
+    ours = Server("kvern", [*command, "--draft-max", "16"], logs / "kvern-guessing.log")
+    return [ours, Server("kvern, no guesses", [*command, "--draft-max", "0"], logs / "kvern.log"), theirs]
 
 
 def table(values: dict) -> str:

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/limits.h"
 #include "core/request_defaults.h"
 
 namespace kvern::app {
@@ -20,7 +19,7 @@ struct ServeOptions {
   std::string unix_socket;
   std::int32_t context = 0;                       // tokens one conversation may hold; 0: what the model was trained for
   std::int32_t parallel = 4;                      // sequences decoding at once
-  std::int32_t draft_max = limits::kDraftTokens;  // tokens guessed ahead of an answer in one step; 0: none
+  std::optional<std::int32_t> draft_max;          // tokens guessed ahead of an answer in one step; 0: none
   double latency_target = 1.5;                    // a step with prefill beside streams, in steps without
   std::int32_t threads = 0;                       // 0: physical cores
   std::string cache_dir;                          // empty: the user's cache folder

@@ -1,6 +1,7 @@
 #include "chat/tool_json.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -39,12 +40,15 @@ std::shared_ptr<const PreparedValue> ToolJson::of(std::span<const Tool> tools) {
   auto json = prepare_value(tools_json(tools));
   const std::size_t bytes = bytes_of(*json);
   if (bytes > limits::kPreparedToolBytes) return json;
+  decltype(latest_) gone;  // destroyed without the mutex
   const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(latest_.begin(), latest_.end(), is_it);
+  if (found != latest_.end()) return found->json;  // another thread was as quick
   latest_.push_front({digest, json, bytes});
   bytes_ += bytes;
   while (latest_.size() > limits::kPreparedToolSets || bytes_ > limits::kPreparedToolBytes) {
     bytes_ -= latest_.back().bytes;
-    latest_.pop_back();
+    gone.splice(gone.begin(), latest_, std::prev(latest_.end()));
   }
   return json;
 }

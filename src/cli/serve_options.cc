@@ -33,7 +33,8 @@ constexpr std::array kFlags = {
     Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
     Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
     Flag{"latency-target", 0, "RATIO", "WORK", "how far a prompt may slow running answers; default: 1.5"},
-    Flag{"draft-max", 0, "N", "WORK", "tokens guessed ahead from the conversation at most; 0: none; default: 16"},
+    Flag{"draft-max", 0, "N", "WORK",
+         "tokens guessed ahead from the conversation at most; default: 16 on a GPU, else 0"},
     Flag{"threads", 't', "N", "WORK", "default: one a physical core"},
     Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; 0: none; default: auto"},
     Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts, such as 40G; 0: none; default: auto"},
@@ -159,7 +160,9 @@ Result<ServeSettings> serve_settings(const Settings& settings) {
   TRY(options.context, context_of(settings));
   TRY(options.parallel, count_of(settings, "parallel", options.parallel, 1, limits::kSequences));
   TRY(options.latency_target, ratio_of(settings, "latency-target", options.latency_target));
-  TRY(options.draft_max, count_of(settings, "draft-max", options.draft_max, 0, limits::kDraftTokensMax));
+  if (settings.find("draft-max")) {
+    TRY(options.draft_max, count_of(settings, "draft-max", 0, 0, limits::kDraftTokensMax));
+  }
   TRY(options.threads, count_of(settings, "threads", 0, 0, 4'096));
   TRY(options.cache_ram_bytes, size_of(settings, "cache-ram"));
   TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));

@@ -39,6 +39,7 @@ struct Info {
   std::int32_t sequences = 0;  // ids 0..sequences-1
   std::int32_t batch = 0;      // most tokens of one decode call
   StateKind state = StateKind::attention;
+  bool rows_in_parallel = true;     // several rows of a step cost little more than one
   bool has_rows = true;             // false: a purely recurrent model; save() and load() move nothing
   std::size_t bytes_per_token = 0;  // of KV cells, about
   std::uint64_t parameters = 0;

@@ -31,20 +31,19 @@ std::int32_t DraftLength::choose(std::int32_t matched, std::int32_t tokens_max, 
   std::int32_t length = 0;
   double tokens = step.tokens;
   double reached = 1;
-  bool fits = false;
   for (std::int32_t n = 1; n <= tokens_max; ++n) {
     const auto us = cost.rows_us(step.rows + n);
-    if (!us || (step.us_max > 0 && *us > step.us_max)) break;
-    fits = true;
+    if (!us) break;
     reached *= chance(matched);
     tokens += reached;
+    if (step.us_max > 0 && *us > step.us_max) continue;  // one slow step of that size, perhaps
     if (tokens / *us <= best) continue;
     best = tokens / *us;
     length = n;
   }
-  if (length == 0 && fits && ++declined_ < kTryAgain) return 0;
+  if (length == 0 && (tokens_max == 0 || ++declined_ < kTryAgain)) return 0;
   declined_ = 0;
-  return fits ? std::max(length, 1) : 0;
+  return std::max(length, 1);
 }
 
 }  // namespace kvern::schedule

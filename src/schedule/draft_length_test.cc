@@ -62,8 +62,20 @@ TEST(DraftLength, AStepMayNotTakeLongerThanOthersWait) {
   const StepCost cost = cost_of(50);
   DraftLength length = judged(20, 16, 16, 10);
   EXPECT_EQ(length.choose(20, 16, {.rows = 2, .tokens = 2, .us_max = 1250}, cost), 4);
-  DraftLength hopeless = judged(3, 4, 0, 40);
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(hopeless.choose(3, 16, {.rows = 2, .tokens = 2, .us_max = 1050}, cost), 0);
+}
+
+TEST(DraftLength, OneSlowStepDoesNotEndGuessing) {
+  StepCost cost;
+  for (int n = 0; n < 5; ++n) cost.measured({.decoding = 2, .beside = 0}, 1000);
+  cost.measured({.decoding = 2, .beside = 0, .depth = 0, .drafted = 1}, 3000);
+  DraftLength length = judged(20, 16, 16, 10);
+  int drafts = 0;
+  for (int i = 0; i < 500; ++i) {
+    const std::int32_t drafted = length.choose(20, 16, {.rows = 2, .tokens = 2, .us_max = 1500}, cost);
+    drafts += drafted;
+    if (drafted > 0) cost.measured({.decoding = 2, .beside = 0, .depth = 0, .drafted = drafted}, 1000 + 20 * drafted);
+  }
+  EXPECT_GT(drafts, 1000);
 }
 
 TEST(DraftLength, ChancesOfLongAndShortAgreementsAreLearnedApart) {

@@ -11,7 +11,7 @@ namespace kvern::schedule {
 // Cells for the planned step: what is short is cut from its end, where the prefills are. Only when
 // there is not one cell does somebody have to go; then the next round plans anew.
 bool Scheduler::secure_cells() {
-  if (cache_.free_cells() < plan_.tokens) drop_drafts();
+  if (cache_.free_cells() < plan_.tokens) drop_drafts();  // a guess takes no cell from anybody
   if (cache_.make_room(plan_.tokens)) return true;
   const std::int32_t room = cache_.free_cells();
   if (room <= 0) {  // less than none: the ledger counts too many cells rather than too few

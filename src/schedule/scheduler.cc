@@ -10,6 +10,11 @@
 namespace kvern::schedule {
 namespace {
 
+std::int32_t draft_max(const engine::Info& info, const SchedulerOptions& options) {
+  if (info.state != engine::StateKind::attention) return 0;
+  return options.draft_max.value_or(info.rows_in_parallel ? limits::kDraftTokens : 0);
+}
+
 constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
 
 }  // namespace
@@ -21,7 +26,7 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
       compiler_(compiler),
       clock_(clock),
       options_(options),
-      guesses_(options.draft_max > 0 && engine.info().state == engine::StateKind::attention),
+      draft_max_(draft_max(engine.info(), options)),
       context_(std::min(engine.info().context, engine.info().cells)),
       seeds_(options.seed) {
   options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
@@ -77,7 +82,7 @@ Status Scheduler::enqueue(Sequence::Start start) {
     start.arrival = arrivals_++;
     start.seed = seeds_();
   }
-  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), context_, guesses_);
+  auto sequence = std::make_unique<Sequence>(std::move(start), engine_.vocab(), context_, draft_max_ > 0);
   {
     const std::lock_guard lock(inbox_mutex_);
     if (stopped_) return fail(Code::busy, "the server is shutting down");

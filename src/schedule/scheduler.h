@@ -46,7 +46,8 @@ struct SchedulerOptions {
   std::int32_t parallel = 4;    // sequences running at once
   PlanLimits limits;            // beside_us follows from what is measured
   double latency_target = 1.5;  // how long a step with prefill beside streams may take, in steps without
-  std::int32_t draft_max = limits::kDraftTokens;  // tokens guessed ahead of a stream in one step; 0: none
+  // Tokens guessed ahead of a stream in one step; 0: none. Unset: limits::kDraftTokens where rows cost little.
+  std::optional<std::int32_t> draft_max{};
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
   ReuseLog* reuse_log = nullptr;                           // may be null
@@ -148,8 +149,8 @@ class Scheduler final : public Generator {
   constrain::Compiler& compiler_;
   const Clock& clock_;
   SchedulerOptions options_;
-  const bool guesses_;          // wrong guesses can be forgotten, and are wanted
-  const std::int32_t context_;  // tokens one sequence may have: the context's, or all cells when fewer
+  const std::int32_t draft_max_;  // 0 where wrong guesses cannot be forgotten, too
+  const std::int32_t context_;    // tokens one sequence may have: the context's, or all cells when fewer
 
   std::mutex inbox_mutex_;
   std::condition_variable_any inbox_changed_;

@@ -44,20 +44,6 @@ class DraftWorld : public World {
 
 const std::string kAsk = World::turn("Strip what is read, please: strip.\n" + kFile);
 
-struct Told {
-  Answer answer;
-  int steps = 0;
-};
-
-Told tell(World& world, GenerateRequest request) {
-  const auto stream = world.submit(std::move(request));
-  Told told;
-  told.steps = world.run();
-  told.answer = World::take(*stream);
-  EXPECT_TRUE(told.answer.ended);
-  return told;
-}
-
 TEST(SchedulerDraft, ARepeatedFileTakesAFractionOfTheStepsAndTheTextIsTheSame) {
   DraftWorld with;
   DraftWorld without(0);

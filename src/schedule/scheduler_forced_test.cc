@@ -60,20 +60,6 @@ class DrawingWorld : public World {
   DrawingWorld() : World({}, {.memory_bytes = 64 << 20}, {}, kScript, drawing) {}
 };
 
-struct Told {
-  Answer answer;
-  int steps = 0;
-};
-
-Told tell(World& world, GenerateRequest r) {
-  const auto stream = world.submit(std::move(r));
-  Told told;
-  told.steps = world.run();
-  told.answer = World::take(*stream);
-  EXPECT_TRUE(told.answer.ended);
-  return told;
-}
-
 TEST(SchedulerForced, ForcedTokensCostNoStepsOfTheirOwnAndTheTextIsTheSame) {
   World with;
   const Told quick = tell(with, call(with, World::turn("hello")));

@@ -110,6 +110,21 @@ class World {
   std::unique_ptr<Scheduler> scheduler_;
 };
 
+struct Told {
+  Answer answer;
+  int steps = 0;
+};
+
+// The answer of a request that is alone, and in how many steps it came.
+inline Told tell(World& world, GenerateRequest request) {
+  const auto stream = world.submit(std::move(request));
+  Told told;
+  told.steps = world.run();
+  told.answer = World::take(*stream);
+  EXPECT_TRUE(told.answer.ended);
+  return told;
+}
+
 inline const std::string kHead = "<|im_start|>system\n" + std::string(3000, 's') + "<|im_end|>\n";
 
 }  // namespace kvern::schedule

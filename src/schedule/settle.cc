@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "schedule/scheduler.h"
 
@@ -85,6 +86,7 @@ void Scheduler::settle(std::int64_t took_us) {
         std::clamp(sequence.usage.prompt_tokens - sequence.computed, 0, sequence.usage.pending_tokens);
     row += static_cast<std::size_t>(share.tokens);
     tell_progress(sequence);
+    CHECK(share.drafted == 0 || sequence.pending() == 0);
     if (sequence.pending() > 0) continue;
     const bool first = !sequence.started();
     rows_.clear();

@@ -35,6 +35,7 @@ class StepCost {
   // A step that computes so many tokens with logits and nothing else: one for each stream, and drafts. What was
   // not measured lies between what was, or beyond it at a guess. Unset: nothing was measured.
   std::optional<double> rows_us(std::int32_t rows) const;
+  static constexpr std::int32_t kRowsMax = 80;  // more rows are not told apart
 
   // What one more prompt token at that depth adds to a step that decodes. Unset: not measured at all.
   std::optional<double> token_us(std::int32_t depth) const;
@@ -61,7 +62,7 @@ class StepCost {
   // By doublings of 256 tokens; by sequences up to so many.
   static constexpr std::size_t kDepths = 16;
   static constexpr std::size_t kCrowds = 16;
-  static constexpr std::size_t kRows = 80;
+  static constexpr std::size_t kRows = kRowsMax;
   using ByDepth = std::array<Median, kDepths>;
 
   static std::optional<double> nearest(const ByDepth& costs, std::int32_t depth);

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.model
 
 MODELS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern/models"
 THREADS = os.environ.get("KVERN_TEST_THREADS", "2")
-NOISE = 0.25  # as in test_model_reuse.py
+NOISE = 0.4  # as in test_model_reuse.py
 SIZE = Size(head_words=90, turn_words=16, answer_tokens=10)  # heads of more than a block, and no more
 HEADER_TOKENS = 8  # a boundary may lie on either side of the tokens that open and close a message
 

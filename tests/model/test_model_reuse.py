@@ -13,8 +13,8 @@ pytestmark = pytest.mark.model
 
 # libllama computes a token alone and a token among sixty-four or more by different kernels, so a
 # prompt computed in two parts has other roundings than one computed at once. The largest effect
-# seen on a log probability was 0.13.
-NOISE = 0.25
+# seen on a log probability was 0.17, on the difference of two 0.3: one prompt of 315 tokens, computed at once and cut at 272.
+NOISE = 0.4
 
 STORY = "A fox lived near a river. Every morning it watched the boats, and every evening it counted them. " * 12
 CAPITALS = ["Name the capital of France.", "Name the capital of Italy.", "And of Spain?", "And of Germany?"]

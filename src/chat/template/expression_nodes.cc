@@ -104,6 +104,8 @@ value of_integers(const std::string& name, const value& a, const value& b) {
   if (!is_val<jinja::value_int>(a) || !is_val<jinja::value_int>(b)) return nullptr;
   const double left = a->as_float();
   const double right = b->as_float();
+  constexpr double kExact = 9007199254740992;  // beyond, the engine says what comes
+  if (std::abs(left) > kExact / 2 || std::abs(right) > kExact / 2) return nullptr;
   if (name == "<") return truth(left < right);
   if (name == ">") return truth(left > right);
   if (name == "<=") return truth(left <= right);

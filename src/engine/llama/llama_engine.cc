@@ -5,19 +5,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <ctime>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "engine/llama/llama_vocab.h"
 #include "engine/llama/model_facts.h"
 #include "engine/llama/physical_cores.h"
 #include "engine/llama/sequence_blob.h"
-#include "engine/llama/thread_tuner.h"
 
 namespace kvern::engine {
 namespace {
@@ -51,13 +48,6 @@ void start_backend() {
   });
 }
 
-// Of all threads of the process.
-std::int64_t cpu_time_us() {
-  timespec now{};
-  if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) != 0) return 0;
-  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-}
-
 // Thread: engine, except for info(), vocab() and abort().
 //
 // Lengths are counted here: on sliding-window and recurrent memory seq_pos_max is about the part that
@@ -65,15 +55,14 @@ std::int64_t cpu_time_us() {
 // without it and gives garbage.
 class LlamaEngine final : public Engine {
  public:
-  LlamaEngine(ModelPtr model, ContextPtr context, Info info, std::int32_t threads)
+  LlamaEngine(ModelPtr model, ContextPtr context, Info info)
       : model_(std::move(model)),
         context_(std::move(context)),
         memory_(llama_get_memory(context_.get())),
         vocab_(llama_model_get_vocab(model_.get())),
         info_(std::move(info)),
         scratch_(info_.sequences),
-        sequences_(static_cast<std::size_t>(info_.sequences)),
-        tuner_(threads) {
+        sequences_(static_cast<std::size_t>(info_.sequences)) {
     llama_set_abort_callback(
         context_.get(),
         [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); }, &abort_);
@@ -124,7 +113,7 @@ class LlamaEngine final : public Engine {
     TRY(std::vector<Position> lengths, lengths_after(batch));
     batch_.n_tokens = static_cast<std::int32_t>(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) put(i, batch[i]);
-    const std::int32_t code = compute();
+    const std::int32_t code = llama_decode(context_.get(), batch_);
     if (code == 1) return Decoded::no_room;
     if (code != -1) settle(lengths, code == 0);
     if (code == 0) return Decoded::ok;
@@ -261,18 +250,6 @@ class LlamaEngine final : public Engine {
     return fail(Code::failed, "this model keeps its memory in a form that cannot be saved");
   }
 
-  // llama_decode of batch_, with as many threads as are worth it.
-  std::int32_t compute() {
-    llama_set_n_threads(context_.get(), tuner_.threads(), tuner_.threads());
-    const std::int64_t begin_us = steady_clock().now_us();
-    const std::int64_t begin_cpu_us = cpu_time_us();
-    const std::int32_t code = llama_decode(context_.get(), batch_);
-    if (code == 0)
-      tuner_.measured(static_cast<std::size_t>(batch_.n_tokens), steady_clock().now_us() - begin_us,
-                      cpu_time_us() - begin_cpu_us);
-    return code;
-  }
-
   void put(std::size_t row, const BatchToken& token) {
     batch_.token[row] = token.token;
     batch_.pos[row] = token.position;
@@ -346,7 +323,6 @@ class LlamaEngine final : public Engine {
   std::vector<Sequence> sequences_;
   std::optional<SequenceBlob> blob_;  // unset: this model's memory has a form we do not know
   Bytes empty_state_;
-  ThreadTuner tuner_;
   llama_batch batch_{};
   std::atomic<bool> abort_{false};
 };
@@ -408,6 +384,7 @@ Info describe(const llama_model* model, const llama_context* context, const Llam
   info.sequences = options.sequences;
   info.batch = options.batch;
   info.has_rows = keeps_rows(model);
+  info.rows_in_parallel = llama_supports_gpu_offload();  // a CPU computes fewer than 64 one after the other
   info.parameters = llama_model_n_params(model);
   info.model_bytes = llama_model_size(model);
   info.fingerprint_parts = fingerprint_parts(model, context, options.kv_type, options.weights_hash);
@@ -458,7 +435,7 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   Info info = describe(model.get(), context.get(), options);
   info.context = std::min(context_tokens, info.cells);
   info.bytes_per_token = token_bytes;
-  auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info), threads);
+  auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info));
   TRY_OK(engine->probe());
   return engine;
 }
