@@ -9,19 +9,15 @@ interrupted goes on where it stopped.
 """
 
 import argparse
-import json
 import os
-import sys
 from pathlib import Path
 
-from results import Results, results_name
+from results import Results, results_name, show
 from scenarios import agent_run, agent_traffic
 from scenarios.agent_tables import render
 from scenarios.subject import KVERN, LLAMA, Kvern, Llama, Options
-from servers import ROOT
+from servers import ROOT, SMALL
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 8192
 RAM_MIB = 2048  # for each server: nearly 90,000 tokens of the default model
 
@@ -72,11 +68,7 @@ def main():
     for round_ in range(args.rounds):
         for kind in (Kvern, Llama) if round_ % 2 == 0 else (Llama, Kvern):
             measure_round(args, results, round_, kind)
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(render(results.values))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, render)
 
 
 if __name__ == "__main__":

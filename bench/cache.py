@@ -8,21 +8,17 @@ or number of threads are never mixed in. Absolute times belong to this machine, 
 """
 
 import argparse
-import json
 import os
-import sys
 from pathlib import Path
 
-from results import Results, results_name
+from results import Results, results_name, show
 from scenarios import crowd, heads, steps, tables
 from scenarios.lives import LIVES
 from scenarios.shapes import SHAPES
 from scenarios.subject import KVERN, LLAMA, Kvern, Llama, Options
 from scenarios.talk import Size, Talk
-from servers import ROOT
+from servers import CACHE, ROOT, SMALL
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 LONG = CACHE / "models/gemma-3-270m-Q4_K_M.gguf"  # knows 32k tokens, which the long heads need
 PARTS = ("shapes", "lives", "heads", "steps", "crowd")
 SIZE = Size(head_words=400, turn_words=40, answer_tokens=12)
@@ -100,11 +96,7 @@ def main():
     about = {"model": Path(args.model).name, "long model": Path(args.long_model).name, "threads": args.threads, "quick": args.quick}
     results = Results(ROOT / f"build/bench-cache/{identity(args)}.jsonl", args.fresh, about)
     measure_all(args, results)
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(tables.render(results.values, args.parts))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, lambda values: tables.render(values, args.parts))
 
 
 if __name__ == "__main__":

@@ -10,20 +10,16 @@ the client's, from the first token to the last.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
-from results import Results, in_turn, results_name
+from results import Results, in_turn, results_name, show
 from scenarios.subject import KVERN, LLAMA
-from servers import ROOT, Server, start_pair
+from servers import ROOT, SMALL, Server, start_kvern, start_pair
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT = 8192
 NEVER_ENDS = {"0": -100, "2": -100}
 NOUNS = "order invoice client parcel ticket budget report sensor player engine bridge letter".split()
@@ -69,11 +65,9 @@ def rate(server: Server, body: dict) -> float:
 
 def start(args) -> list[Server]:
     logs = Path(tempfile.gettempdir()) / "kvern-bench"
-    plain, theirs = start_pair(args.model, args.threads, CONTEXT, logs)
-    command = plain.command_template
-    plain.stop()
-    ours = Server("kvern", [*command, "--draft-max", "16"], logs / "kvern-guessing.log")
-    return [ours, Server("kvern, no guesses", [*command, "--draft-max", "0"], logs / "kvern.log"), theirs]
+    ours, theirs = start_pair(args.model, args.threads, CONTEXT, logs, flags=("--draft-max", "16"))
+    plain = start_kvern(args.model, args.threads, CONTEXT, logs, "--draft-max", "0", name="kvern, no guesses")
+    return [ours, plain, theirs]
 
 
 def table(values: dict) -> str:
@@ -111,11 +105,7 @@ def main():
     finally:
         for server in servers:
             server.stop()
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(table(results.values))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, table)
 
 
 if __name__ == "__main__":

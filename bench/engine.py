@@ -8,22 +8,18 @@ where it stopped.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from results import Results, in_turn, results_name
+from results import Results, in_turn, results_name, show
 from scenarios.subject import KVERN, LLAMA
-from servers import ROOT, Server, start_pair
+from servers import ROOT, SMALL, Server, start_pair
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 KINDS = ("decode", "prefill", "warm", "overhead")
 STREAMS = (4, 8)  # besides a lone one
 TOGETHER_TOKENS = 256  # of each of them: the first must not end before the last begins
@@ -228,11 +224,7 @@ def main():
     results = Results(ROOT / f"build/bench-engine/{name}.jsonl", args.fresh, about)
     for streams in STREAMS:
         measure_pair(args, results, streams)
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(render(results.values))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, render)
 
 
 if __name__ == "__main__":

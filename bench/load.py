@@ -16,20 +16,17 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
 from engine import prose
-from results import Results, results_name
+from results import Results, results_name, show
 from scenarios import idle
 from scenarios.subject import KVERN, LLAMA
-from servers import ROOT, Server, start_pair
+from servers import ROOT, SMALL, Server, start_pair
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 LONG = 7000  # words of the prompt that disturbs, of a token each
 NEVER_ENDS = {"0": -100, "2": -100}
@@ -218,11 +215,7 @@ def main():
     results = Results(ROOT / f"build/bench-load/{name}.jsonl", args.fresh, about)
     for part in args.only:
         measure(args, results, part)
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(render(results.values, args))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, lambda values: render(values, args))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from scenarios.talk import Skip
+from servers import ROOT
 
 
 class Results:
@@ -31,6 +32,15 @@ class Results:
                     print(json.dumps({"key": key, "value": self.values[key]}), file=file)
             print(f"measured: {' '.join(map(str, key))} ({time.monotonic() - begin:.0f} s)", file=sys.stderr)
         return self.values[key]
+
+
+def show(results, as_json, render):
+    """A run's end: the values for a program, or the table for a person."""
+    if as_json:
+        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
+    else:
+        print(render(results.values))
+        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
 
 
 def attempt(measure):

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
+SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def free_port() -> int:
@@ -24,7 +26,6 @@ class Server:
     def __init__(self, name: str, command: list[str], log: Path):
         self.name = name
         self.port = free_port()
-        self.command_template = command
         self.command = [part.replace("{port}", str(self.port)) for part in command]
         self.log = open(log, "w")
         self.start()
@@ -106,19 +107,28 @@ class Server:
         self.log.close()
 
 
-def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None,
-               their_context: int = 0, parallel: int = 4) -> tuple[Server, Server]:
-    """kvern and llama-server on the same model, threads, context, KV type and, when it is not the model's, template."""
+def binary(variable: str, built: str, how: str) -> str:
+    path = os.environ.get(variable, str(ROOT / built))
+    if not Path(path).exists():
+        raise SystemExit(f"{path} is missing; {how}")
+    return path
+
+
+def start_kvern(model: str, threads: int, context: int, logs: Path, *flags: str, name: str = "kvern", parallel: int = 4) -> Server:
     logs.mkdir(parents=True, exist_ok=True)
-    kvern = os.environ.get("KVERN_BIN", str(ROOT / "build/dev/kvern"))
-    llama = os.environ.get("LLAMA_SERVER_BIN", str(ROOT / "build/llama-server/bin/llama-server"))
-    for binary, how in ((kvern, "./dev build"), (llama, "./dev bench builds it")):
-        if not Path(binary).exists():
-            raise SystemExit(f"{binary} is missing; {how}")
+    kvern = binary("KVERN_BIN", "build/dev/kvern", "./dev build")
+    return Server(name, [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
+                         "--context", str(context), "--parallel", str(parallel), "--cache-disk", "0",
+                         "--log-format", "json", *flags], logs / f"{name.replace(', ', '-').replace(' ', '-')}.log")
+
+
+def start_pair(model: str, threads: int, context: int, logs: Path, template: Path | None = None,
+               their_context: int = 0, parallel: int = 4, flags: tuple = ()) -> tuple[Server, Server]:
+    """kvern and llama-server on the same model, threads, context, KV type and, when it is not the model's, template.
+    flags: more of kvern's."""
+    llama = binary("LLAMA_SERVER_BIN", "build/llama-server/bin/llama-server", "./dev bench builds it")
     own, other = (["--chat-template", str(template)], ["--chat-template-file", str(template)]) if template else ([], [])
-    ours = Server("kvern", [kvern, "serve", "--model", model, "--port", "{port}", "--threads", str(threads),
-                            "--context", str(context), "--parallel", str(parallel), "--cache-disk", "0",
-                            "--log-format", "json", *own], logs / "kvern.log")
+    ours = start_kvern(model, threads, context, logs, *own, *flags, parallel=parallel)
     theirs = Server("llama-server", [llama, "-m", model, "--port", "{port}", "-t", str(threads), "-c", str(their_context or context),
                                      "-fa", "on", "-np", str(parallel), "-kvu", "--jinja", *other], logs / "llama-server.log")
     return ours, theirs

@@ -12,19 +12,16 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from results import Results, in_turn, results_name
+from results import Results, in_turn, results_name, show
 from scenarios import tool_traffic as traffic
 from scenarios import tool_validity as validity
 from scenarios.subject import KVERN, LLAMA
 from scenarios.tables import number, table
-from servers import ROOT, start_pair
+from servers import ROOT, SMALL, start_pair
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kvern"
-SMALL = CACHE / "models/SmolLM2-135M-Instruct.Q4_1.gguf"
 PARTS = ("overhead", "decode", "long", "validity", "micro")
 MICRO = Path(os.environ.get("KVERN_TOOLS_MICRO", ROOT / "build/dev/bench/tools_micro"))
 TEMPLATE = Path(__file__).parent / "scenarios/hermes.jinja"
@@ -156,11 +153,7 @@ def main():
         measure_with_servers(args, Size(args.quick, args.rounds), results)
     if "micro" in args.parts:
         results.get(("micro",), lambda: run_micro(args.quick))
-    if args.json:
-        print(json.dumps([{"key": key, "value": value} for key, value in results.values.items()]))
-    else:
-        print(render(results.values))
-        print(f"\nkept in {results.path.relative_to(ROOT)}; --fresh measures again", file=sys.stderr)
+    show(results, args.json, render)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@
 #pragma once
 
 #include <cstddef>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <span>
 
-#include "base/hash.h"
+#include "base/limits.h"
 #include "chat/template/jinja_template.h"
+#include "constrain/lru.h"
 #include "core/tool.h"
 
 namespace kvern::chat {
@@ -22,15 +22,8 @@ class ToolJson {
   std::shared_ptr<const PreparedValue> of(std::span<const Tool> tools);
 
  private:
-  struct Entry {
-    Hash128 digest;
-    std::shared_ptr<const PreparedValue> json;
-    std::size_t bytes = 0;
-  };
-
   std::mutex mutex_;
-  std::list<Entry> latest_;  // the most recent first
-  std::size_t bytes_ = 0;
+  constrain::Lru<std::shared_ptr<const PreparedValue>> latest_{limits::kPreparedToolSets, limits::kPreparedToolBytes};
 };
 
 }  // namespace kvern::chat

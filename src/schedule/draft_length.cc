@@ -23,7 +23,15 @@ void DraftLength::judged(std::int32_t matched, std::int32_t drafted, std::int32_
   if (right < drafted) chance -= kLearning * chance;
 }
 
-std::int32_t DraftLength::choose(std::int32_t matched, std::int32_t tokens_max, const Step& step,
+std::int32_t DraftLength::add_to(Step& step, std::int32_t matched, std::int32_t tokens_max, const StepCost& cost) {
+  const std::int32_t length = choose(step, matched, tokens_max, cost);
+  step.rows += length;
+  double reached = 1;
+  for (std::int32_t i = 0; i < length; ++i) step.tokens += reached *= chance(matched);
+  return length;
+}
+
+std::int32_t DraftLength::choose(const Step& step, std::int32_t matched, std::int32_t tokens_max,
                                  const StepCost& cost) {
   const auto without_us = cost.rows_us(step.rows);
   if (!without_us || *without_us <= 0) return 0;

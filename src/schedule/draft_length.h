@@ -23,18 +23,20 @@ class DraftLength {
   // That the next guessed token is right when all before were.
   double chance(std::int32_t matched) const { return chances_[kind(matched)]; }
 
-  // What a step does without the draft.
+  // What a step does so far.
   struct Step {
     std::int32_t rows = 1;  // tokens with logits, one for each stream and those drafted for others
     double tokens = 1;      // expected of it
     double us_max = 0;      // it may not take longer with the draft; 0: as long as it pays
   };
-  // Up to tokens_max, what gives most tokens a time; 0 when it does not pay, or what steps cost is unknown.
-  std::int32_t choose(std::int32_t matched, std::int32_t tokens_max, const Step& step, const StepCost& cost);
+  // Up to tokens_max, what gives most tokens a time, added to the step; 0 when it does not pay, or what steps cost is
+  // unknown.
+  std::int32_t add_to(Step& step, std::int32_t matched, std::int32_t tokens_max, const StepCost& cost);
 
  private:
   static constexpr std::size_t kKinds = 3;
   static std::size_t kind(std::int32_t matched);
+  std::int32_t choose(const Step& step, std::int32_t matched, std::int32_t tokens_max, const StepCost& cost);
 
   std::array<double, kKinds> chances_{0.4, 0.6, 0.8};
   std::int32_t declined_ = 0;  // in a row

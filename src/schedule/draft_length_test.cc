@@ -24,9 +24,15 @@ DraftLength judged(std::int32_t matched, std::int32_t drafted, std::int32_t righ
   return length;
 }
 
+std::int32_t choose(DraftLength& length, std::int32_t matched, std::int32_t tokens_max, DraftLength::Step step,
+                    const StepCost& cost) {
+  return length.add_to(step, matched, tokens_max, cost);
+}
+
 TEST(DraftLength, WhereGuessesAreRightAndRowsCheapDraftsAreLong) {
   const StepCost cost = cost_of(30);
-  EXPECT_EQ(judged(20, 16, 16, 10).choose(20, 16, {}, cost), 16);
+  DraftLength length = judged(20, 16, 16, 10);
+  EXPECT_EQ(choose(length, 20, 16, {}, cost), 16);
 }
 
 TEST(DraftLength, WhereGuessesAreWrongNothingIsDraftedButATryNowAndThen) {
@@ -34,7 +40,7 @@ TEST(DraftLength, WhereGuessesAreWrongNothingIsDraftedButATryNowAndThen) {
   DraftLength length = judged(3, 4, 0, 40);
   int drafts = 0;
   for (int i = 0; i < 480; ++i) {
-    const std::int32_t n = length.choose(3, 16, {}, cost);
+    const std::int32_t n = choose(length, 3, 16, {}, cost);
     EXPECT_LE(n, 1);
     drafts += n;
   }
@@ -46,22 +52,22 @@ TEST(DraftLength, ADearRowMakesDraftsShorter) {
   const StepCost cheap = cost_of(50);
   const StepCost dear = cost_of(400);
   DraftLength length = judged(8, 8, 6, 20);
-  const std::int32_t many = length.choose(8, 16, {}, cheap);
-  const std::int32_t few = length.choose(8, 16, {}, dear);
+  const std::int32_t many = choose(length, 8, 16, {}, cheap);
+  const std::int32_t few = choose(length, 8, 16, {}, dear);
   EXPECT_GT(many, few);
 }
 
 TEST(DraftLength, WithManyStreamsAGuessMustPayForAllOfThem) {
   const StepCost cost = cost_of(300);
   DraftLength length = judged(8, 8, 6, 20);
-  EXPECT_GT(length.choose(8, 16, {.rows = 1, .tokens = 1, .us_max = 0}, cost),
-            length.choose(8, 16, {.rows = 8, .tokens = 8, .us_max = 0}, cost));
+  EXPECT_GT(choose(length, 8, 16, {.rows = 1, .tokens = 1, .us_max = 0}, cost),
+            choose(length, 8, 16, {.rows = 8, .tokens = 8, .us_max = 0}, cost));
 }
 
 TEST(DraftLength, AStepMayNotTakeLongerThanOthersWait) {
   const StepCost cost = cost_of(50);
   DraftLength length = judged(20, 16, 16, 10);
-  EXPECT_EQ(length.choose(20, 16, {.rows = 2, .tokens = 2, .us_max = 1250}, cost), 4);
+  EXPECT_EQ(choose(length, 20, 16, {.rows = 2, .tokens = 2, .us_max = 1250}, cost), 4);
 }
 
 TEST(DraftLength, OneSlowStepDoesNotEndGuessing) {
@@ -71,7 +77,7 @@ TEST(DraftLength, OneSlowStepDoesNotEndGuessing) {
   DraftLength length = judged(20, 16, 16, 10);
   int drafts = 0;
   for (int i = 0; i < 500; ++i) {
-    const std::int32_t drafted = length.choose(20, 16, {.rows = 2, .tokens = 2, .us_max = 1500}, cost);
+    const std::int32_t drafted = choose(length, 20, 16, {.rows = 2, .tokens = 2, .us_max = 1500}, cost);
     drafts += drafted;
     if (drafted > 0) cost.measured({.decoding = 2, .beside = 0, .depth = 0, .drafted = drafted}, 1000 + 20 * drafted);
   }
@@ -85,7 +91,10 @@ TEST(DraftLength, ChancesOfLongAndShortAgreementsAreLearnedApart) {
   EXPECT_GT(length.chance(30), 0.95);
 }
 
-TEST(DraftLength, WhatNobodyMeasuredIsNotBetOn) { EXPECT_EQ(DraftLength().choose(20, 16, {}, StepCost()), 0); }
+TEST(DraftLength, WhatNobodyMeasuredIsNotBetOn) {
+  DraftLength length;
+  EXPECT_EQ(choose(length, 20, 16, {}, StepCost()), 0);
+}
 
 }  // namespace
 }  // namespace kvern::schedule

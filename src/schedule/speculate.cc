@@ -23,15 +23,9 @@ void Scheduler::draft() {
     const std::int32_t rows = std::min(options_.limits.batch, StepCost::kRowsMax);
     const std::int32_t room = std::clamp(rows - plan_.tokens, 0, draft_max_);
     const Sequence::Guess guess = sequence.guess(room);
-    share.drafted = sequence.draft_length.choose(guess.matched, guess.tokens, step, cost_);
+    share.drafted = sequence.draft_length.add_to(step, guess.matched, guess.tokens, cost_);
     sequence.cut_draft(share.drafted);
     plan_.tokens += share.drafted;
-    step.rows += share.drafted;
-    double reached = 1;
-    for (std::int32_t i = 0; i < share.drafted; ++i) {
-      reached *= sequence.draft_length.chance(guess.matched);
-      step.tokens += reached;
-    }
   }
 }
 
