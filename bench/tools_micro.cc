@@ -158,7 +158,7 @@ class Bench {
           events.clear();
           parser->feed(std::string_view(text).substr(at, kPieceBytes), events);
         }
-        parser->finish(events);
+        parser->finish(events, chat::TurnEnd::own);
       });
       rates.push_back(static_cast<double>(text.size()) / us);
     }

@@ -1,7 +1,7 @@
 # llama.cpp as a subproject: libllama, ggml, and the Jinja engine of its `common` folder.
 #
 # KVERN_LLAMA_DIR names the source tree (./dev fetches the pinned one). Only what is needed is
-# built; nothing in it is patched.
+# built; nothing in it is patched (ggml_flags.cmake: how its kernels are compiled).
 
 if(DEFINED ENV{KVERN_LLAMA_DIR})
   set(llama_default $ENV{KVERN_LLAMA_DIR})
@@ -34,6 +34,7 @@ if(NOT GGML_NATIVE)
   endif()
 endif()
 add_subdirectory(${KVERN_LLAMA_DIR} ${CMAKE_BINARY_DIR}/llama.cpp EXCLUDE_FROM_ALL SYSTEM)
+include(ggml_flags)
 
 set(llama_common ${KVERN_LLAMA_DIR}/common)
 add_library(llama_jinja STATIC EXCLUDE_FROM_ALL
