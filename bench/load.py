@@ -1,7 +1,7 @@
 """What clients notice of each other: kvern beside llama-server, or beside another kvern.
 
   gap    the 99th percentile of the time between two tokens of a stream while another client's long prompt is
-         computed, in the same stream's own before that
+         computed, in that of a stream as long that is alone
   ttft   the time to the first token of a 300-token prompt that comes a second after a long one, in its time alone
   crowd  six requests that need one and a half times the cells there are: how many end well, how many
          with the text they have alone (how a batch is cut decides the last bits of a real model's logits, so not
@@ -29,6 +29,7 @@ from servers import ROOT, SMALL, Server, start_pair
 
 
 LONG = 7000  # words of the prompt that disturbs, of a token each
+STREAM = 7000  # most tokens of the stream that is disturbed
 NEVER_ENDS = {"0": -100, "2": -100}
 
 
@@ -68,7 +69,8 @@ class Background(threading.Thread):
 
 
 def gap(server: Server, seed: int) -> dict:
-    """A stream decodes for two seconds, then a long prompt comes; the stream is cut when that is done."""
+    """A stream decodes for two seconds, then a long prompt comes; the stream is cut when that is done. Another stream as long
+    is alone, because a stream's steps take longer as it grows."""
     beside = []
 
     def enough(_):
@@ -78,17 +80,19 @@ def gap(server: Server, seed: int) -> dict:
         return bool(beside) and beside[0].end > 0
 
     begin = time.perf_counter()
-    times, events = server.stream("/v1/completions", completion(seed, 40, 4000), enough)
+    times, events = server.stream("/v1/completions", completion(seed, 40, STREAM), enough)
     long_one = beside[0]
     usage = long_one.wait()["usage"]
     ticks = shown(times, events)
     start, end = long_one.begin - begin, long_one.end - begin
-    alone = [b - a for a, b in zip(ticks[5:], ticks[6:]) if b < start]
     during = [b - a for a, b in zip(ticks, ticks[1:]) if a < end and b > start]
+    first_one = sum(tick < start for tick in ticks)
+    ticks = shown(*server.stream("/v1/completions", completion(seed + 2, 40, first_one + len(during))))
+    alone = [b - a for a, b in zip(ticks[first_one:], ticks[first_one + 1:])]
     return {"p50 alone ms": 1e3 * percentile(alone, 0.5), "p99 alone ms": 1e3 * percentile(alone, 0.99),
             "p50 beside ms": 1e3 * percentile(during, 0.5), "p99 beside ms": 1e3 * percentile(during, 0.99),
             "longest beside ms": 1e3 * max(during), "p99 ratio": percentile(during, 0.99) / percentile(alone, 0.99),
-            "p50 ratio": percentile(during, 0.5) / percentile(alone, 0.5),
+            "p50 ratio": percentile(during, 0.5) / percentile(alone, 0.5), "steps beside": float(len(during)),
             "long prompt tok/s": usage["prompt_tokens"] / (end - start)}
 
 

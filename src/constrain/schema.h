@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +25,8 @@ struct JsonStyle {
 struct FittedSchema {
   std::string json;                  // with our x-guidance; a client's own is overwritten
   std::vector<std::string> relaxed;  // what could not be enforced, in llguidance's words; empty: all is
-  // "/properties/a/enum: the list is empty": proof that no value can match, and where; then json and relaxed let
-  // something in all the same. Empty: a value can match, or nobody knows.
+  // llguidance's reason when it has proved that no value can match; json and relaxed let something in all the same.
+  // Empty: a value can match, or nobody knows.
   std::string unsatisfiable = {};
 };
 
@@ -39,6 +40,12 @@ class SchemaFitter {
   static std::unique_ptr<SchemaFitter> create(Compiler& compiler);
   virtual ~SchemaFitter() = default;
   virtual Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) = 0;
+  // A schema as it is, which llguidance nearly always takes: so many of them are tried at once, in the grammar that
+  // holds them, and fitted one by one where that was refused. Unset for those that need fitting.
+  virtual std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const = 0;
+  // "/properties/a/enum: the list is empty": where a fitted schema with that `reason` to be unsatisfiable says so. As
+  // dear as dozens of fits.
+  virtual std::string why_unsatisfiable(std::string_view schema, const std::string& reason) = 0;
 };
 
 // Checks a finished value against a schema with the full keyword set (crate jsonschema).

@@ -4,6 +4,7 @@
 #include <array>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -25,6 +26,7 @@ constexpr std::size_t kFittedSchemas = 2 * limits::kTools;
 constexpr std::size_t kFittedBytes = 32 * limits::kToolSchemaBytes;
 constexpr std::size_t kRelaxedLines = 64;
 constexpr std::size_t kPlainSchemas = 200;  // objects of one document
+constexpr std::size_t kPlainItems = 64;     // of a list
 
 enum class Mode { strict, one_of_as_any_of, lenient };
 
@@ -58,11 +60,11 @@ std::string with_options(Json schema, const JsonStyle& style, Mode mode) {
 // times cheaper than drawing tokens, and what most tools are. Their values are of the right kind where
 // llguidance itself does not look.
 bool is_plain(Json& schema) {
-  static constexpr std::array<std::string_view, 13> kPlain = {"type",    "properties",  "additionalProperties",
-                                                              "items",   "enum",        "const",
-                                                              "anyOf",   "description", "title",
-                                                              "default", "minimum",     "maximum",
-                                                              "required"};
+  static constexpr std::array<std::string_view, 15> kPlain = {"type",     "properties",  "additionalProperties",
+                                                              "items",    "enum",        "const",
+                                                              "anyOf",    "description", "title",
+                                                              "default",  "minimum",     "maximum",
+                                                              "required", "minItems",    "maxItems"};
   bool plain = schema.is_object();
   std::size_t schemas = 0;
   visit_schemas(schema, [&](const std::string&, Json& at) {
@@ -72,6 +74,8 @@ bool is_plain(Json& schema) {
       const Json& value = item.value();
       plain = plain && std::find(kPlain.begin(), kPlain.end(), keyword) != kPlain.end();
       if (keyword == "items" || keyword == "additionalProperties") plain = plain && !value.is_array();
+      if (keyword == "minItems" || keyword == "maxItems")
+        plain = plain && value.is_number_unsigned() && value.get<std::size_t>() <= kPlainItems;
       if (keyword == "description" || keyword == "title") plain = plain && value.is_string();
       if (keyword != "required") continue;
       plain = plain && value.is_array();
@@ -150,12 +154,11 @@ Result<FittedSchema> fit_document(const GrammarCompiler& compiler, const JsonSty
   Fitting fitting(compiler, style, std::move(rewritten), std::move(relaxed));
   auto fitted = fitting.run();
   if (fitted) return fitted;
-  const std::string_view reason = reason_no_value_matches(fitted.error().message);
-  const std::string proof = reason.empty() ? std::string() : why_no_value_matches(compiler, document, reason);
+  std::string proof(reason_no_value_matches(fitted.error().message));
   Result<FittedSchema> wider = fail(Code::invalid, "");
   if (changed) wider = Fitting(compiler, style, std::move(document), dropped).run();
   if (!wider) wider = fitting.any_object(fitted.error().message);
-  if (wider) wider->unsatisfiable = proof;
+  if (wider) wider->unsatisfiable = std::move(proof);
   return wider;
 }
 
@@ -163,8 +166,9 @@ Result<FittedSchema> fit_text(const GrammarCompiler& compiler, const JsonStyle& 
   std::vector<std::string> dropped;
   TRY(Json document, read_schema(schema, &dropped));
   if (dropped.empty() && is_plain(document)) {
-    std::string json = with_options(document, style, Mode::strict);
+    std::string json = with_options(std::move(document), style, Mode::strict);
     if (compiler.takes_schema(json)) return FittedSchema{std::move(json), {}};
+    TRY(document, read_schema(schema));
   }
   TRY_OK(SchemaCheck::compile(schema));
   return fit_document(compiler, style, std::move(document), std::move(dropped));
@@ -194,6 +198,25 @@ class Fitter final : public SchemaFitter {
     const std::lock_guard lock(mutex_);
     fitted_.put(key, fitted, schema.size() + fitted.json.size());
     return fitted;
+  }
+
+  std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const override {
+    if (!style.whitespace.empty()) return std::nullopt;
+    std::vector<std::string> dropped;
+    auto document = read_schema(schema, &dropped);
+    if (!document || !dropped.empty() || !is_plain(*document)) return std::nullopt;
+    return FittedSchema{with_options(std::move(*document), style, Mode::strict), {}};
+  }
+
+  std::string why_unsatisfiable(std::string_view schema, const std::string& reason) override {
+    std::string why;
+    const Status searched = on_deep_stack([&]() -> Status {
+      TRY(Json document, read_schema(schema));
+      tidy(document);
+      why = why_no_value_matches(compiler_, document, reason);
+      return {};
+    });
+    return searched ? why : reason;
   }
 
  private:

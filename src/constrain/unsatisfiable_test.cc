@@ -18,7 +18,8 @@ class UnsatisfiableSchemas : public ::testing::Test {
   std::string proof(std::string_view schema) {
     const auto fitted = fitter_->fit(schema, JsonStyle{});
     EXPECT_TRUE(fitted) << schema << ": " << (fitted ? "" : fitted.error().message);
-    return fitted ? fitted->unsatisfiable : "?";
+    if (!fitted) return "?";
+    return fitted->unsatisfiable.empty() ? "" : fitter_->why_unsatisfiable(schema, fitted->unsatisfiable);
   }
 
   TestVocab vocab_;

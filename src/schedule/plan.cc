@@ -20,7 +20,7 @@ class Room {
     wanted = std::min(wanted, tokens_);
     if (bounded_ && wanted > 0) {
       wanted = std::min(wanted, affordable(item));
-      us_ += wanted * item.token_us.value_or(0);
+      us_ += wanted * item.chunk.token_us.value_or(0);
       begun_ = begun_ || wanted > 0;
     }
     tokens_ -= wanted;
@@ -30,10 +30,10 @@ class Room {
  private:
   std::int32_t affordable(const PlanItem& item) const {
     if (!limits_.beside_us) return 0;
-    const std::int32_t least = begun_ ? 0 : item.chunk_min;
-    if (!item.token_us) return least;
-    if (*item.token_us <= 0) return tokens_;
-    const double left = std::max(0.0, (*limits_.beside_us - us_) / *item.token_us);
+    const std::int32_t least = begun_ ? 0 : item.chunk.least;
+    if (!item.chunk.token_us) return least;
+    if (*item.chunk.token_us <= 0) return tokens_;
+    const double left = std::max(0.0, (*limits_.beside_us - us_) / *item.chunk.token_us);
     return std::max(least, left < tokens_ ? static_cast<std::int32_t>(left) : tokens_);
   }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "schedule/priority.h"
+#include "schedule/step_cost.h"
 
 namespace kvern::schedule {
 
@@ -17,9 +18,7 @@ struct PlanItem {
   bool decoding = false;     // its first token is out; pending is its last one and those forced after it
   bool parked = false;       // it must not produce more: its client does not take tokens, say
   Claim claim{};             // while prefilling
-  // What a token of it adds to a step in which others decode, if known; how many at least it should get then.
-  std::optional<double> token_us{};
-  std::int32_t chunk_min = 4;
+  StepCost::Chunk chunk{};   // how much of it to compute beside others that decode
 
   bool decodes() const { return decoding && !parked && pending > 0; }
   bool prefills() const { return !decoding && !parked && pending > 0; }
@@ -47,7 +46,7 @@ struct Plan {
 
 // Every decoding sequence gets one token, so that nothing stops decoding. Beside them beside_us goes to the
 // forced tokens of decoding sequences, which are few, then to prefills, who goes first first; whoever gets
-// some gets chunk_min at least. A stream alone with its own forced tokens waits for nobody: it gets them all,
+// some gets its least chunk. A stream alone with its own forced tokens waits for nobody: it gets them all,
 // but one token while a prefill waits for beside_us to be known.
 // While nobody decodes prefills fill the batch, but one that does not end in this step does not make it
 // longer for one that does.

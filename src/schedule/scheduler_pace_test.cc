@@ -55,7 +55,7 @@ TEST(SchedulerPace, ALongPromptStretchesNoGapBeyondTheTarget) {
     PacedWorld world(with(target));
     const auto stream = world.story();
     const auto prompt = world.submit(world.prompt(2000, 'a'));
-    const double least_us = PlanItem().chunk_min * 100.0;
+    const double least_us = StepCost::Chunk().least * 100.0;
     const auto limit = static_cast<std::int64_t>(std::max(target * kDecode_us, kDecode_us + least_us));
     std::int64_t longest = 0;
     int steps = 0;
@@ -89,6 +89,14 @@ TEST(SchedulerPace, WhileNobodyDecodesAPromptIsComputedInFullBatches) {
   PacedWorld world;
   world.submit(world.prompt(2048, 'a'));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(world.step_us(), 10'000 + 512 * 100);
+}
+
+// Five milliseconds a token: a full batch would make everybody wait for two seconds and a half.
+TEST(SchedulerPace, WhereStepsAreSlowPromptsAreComputedInSmallerOnes) {
+  PacedWorld world({}, {10'000, 5'000, 0});
+  world.submit(world.prompt(2048, 'a'));
+  EXPECT_EQ(world.step_us(), 10'000 + 512 * 5'000) << "nothing is known yet";
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(world.step_us(), 10'000 + 128 * 5'000);
 }
 
 TEST(SchedulerPace, AShortPromptOvertakesALongOne) {

@@ -11,9 +11,8 @@ constexpr std::int32_t kRemeasureSteps = 32;
 // What a shorter chunk says of a token's cost is mostly overhead. Beside a stream chunks are short, and
 // the overhead is part of the question.
 constexpr std::int32_t kTokensAlone = 32;
-constexpr std::int32_t kChunkMin = 4;
-// The rows such an attention takes at once: anything between costs more time than either.
-constexpr std::int32_t kLargeChunkMin = 64;
+// A size of chunks that was dear may have been so because the machine was busy: after so many steps it is tried again.
+constexpr std::int32_t kForgetSteps = 1024;
 
 // What a row adds to a step of one, until it is measured: little, so that it is tried.
 constexpr double kRowGuess = 0.2;
@@ -62,27 +61,19 @@ void StepCost::measured(const StepShape& step, std::int64_t us) {
   }
   ++since_decode_;
   if (decode.empty()) return;
-  const double added_us = std::max(0.0, static_cast<double>(us) - decode.value());
-  beside_[doublings(step.depth / 256, kDepths)].add(added_us / step.beside);
-  grow_chunks(step);
+  measured_beside(step, std::max(0.0, static_cast<double>(us) - decode.value()));
 }
 
-// What was measured of smaller chunks says nothing of larger ones.
-void StepCost::grow_chunks(const StepShape& step) {
-  const std::size_t at = doublings(step.depth / 256, kDepths);
-  const std::int32_t least = chunk_min(step.depth);
-  const auto alone = nearest(alone_, step.depth);
-  if (step.beside > least || least == kLargeChunkMin || !beside_[at].settled() || !alone) return;
-  if (beside_[at].value() <= kWorthwhile * *alone) return;
-  chunk_min_[at] = kLargeChunkMin;
-  beside_[at].clear();
-}
-
-std::int32_t StepCost::chunk_min(std::int32_t depth) const {
-  for (std::size_t i = doublings(depth / 256, kDepths) + 1; i-- > 0;) {
-    if (chunk_min_[i] > 0) return chunk_min_[i];
+void StepCost::measured_beside(const StepShape& step, double added_us) {
+  std::size_t size = kChunks.size() - 1;
+  while (size > 0 && kChunks[size] > step.beside) --size;
+  beside_[size][doublings(step.depth / 256, kDepths)].add(added_us / step.beside);
+  if (++remembered_ < kForgetSteps) return;
+  remembered_ = 0;
+  for (std::size_t other = 0; other < kChunks.size(); ++other) {
+    if (other == size) continue;
+    for (Median& cost : beside_[other]) cost.clear();
   }
-  return kChunkMin;
 }
 
 std::optional<double> StepCost::decode_us(std::int32_t decoding) const {
@@ -107,20 +98,53 @@ std::optional<double> StepCost::rows_us(std::int32_t rows) const {
 }
 
 // A depth that was not measured costs as the nearest shallower one did.
-std::optional<double> StepCost::nearest(const ByDepth& costs, std::int32_t depth) {
+const StepCost::Median* StepCost::nearest(const ByDepth& costs, std::int32_t depth) {
   const std::size_t at = doublings(depth / 256, kDepths);
   for (std::size_t i = at + 1; i-- > 0;) {
-    if (!costs[i].empty()) return costs[i].value();
+    if (!costs[i].empty()) return &costs[i];
   }
   for (std::size_t i = at + 1; i < kDepths; ++i) {
-    if (!costs[i].empty()) return costs[i].value();
+    if (!costs[i].empty()) return &costs[i];
   }
-  return std::nullopt;
+  return nullptr;
 }
 
-std::optional<double> StepCost::token_us(std::int32_t depth) const {
-  const auto beside = nearest(beside_, depth);
-  return beside ? beside : nearest(alone_, depth);
+// Of a token in chunks of that size. While that is not certain, what larger ones cost or full batches.
+std::optional<double> StepCost::expected_us(std::size_t chunk, std::int32_t depth) const {
+  std::optional<double> known;
+  for (std::size_t size = chunk; size < kChunks.size(); ++size) {
+    const Median* cost = nearest(beside_[size], depth);
+    if (!cost) continue;
+    known = std::min(known.value_or(cost->value()), cost->value());
+    if (cost->settled()) return known;
+  }
+  const Median* alone = nearest(alone_, depth);
+  if (alone) return std::min(known.value_or(alone->value()), alone->value());
+  for (std::size_t size = chunk; !known && size-- > 0;) {
+    if (const Median* cost = nearest(beside_[size], depth)) known = cost->value();
+  }
+  return known;
+}
+
+std::optional<double> StepCost::alone_us(std::int32_t depth) const {
+  const Median* alone = nearest(alone_, depth);
+  return alone ? std::optional(alone->value()) : std::nullopt;
+}
+
+StepCost::Chunk StepCost::chunk(std::int32_t depth, double us) const {
+  std::array<double, kChunks.size()> costs{};
+  for (std::size_t size = 0; size < costs.size(); ++size) {
+    const auto cost = expected_us(size, depth);
+    if (!cost) return {};
+    costs[size] = *cost;
+  }
+  for (std::size_t size = costs.size(); size-- > 0;) {
+    if (costs[size] * kChunks[size] <= us) return {costs[size], kChunks[size]};
+  }
+  const double cheapest = *std::min_element(costs.begin(), costs.end());
+  std::size_t size = 0;
+  while (costs[size] > kWorthwhile * cheapest) ++size;
+  return {costs[size], kChunks[size]};
 }
 
 }  // namespace kvern::schedule

@@ -3,9 +3,8 @@
 //
 // Every figure is the median of its last few measurements, so that one step during which the machine did
 // something else changes nothing. Prompt tokens are measured apart by depth, because attention grows with
-// it, and apart by company: a few tokens beside a stream cost more each than a full batch of them. Where they
-// cost far more, as on CPUs whose attention takes many rows at once or one after the other, a step that gives a
-// prompt little gains nothing for the stream and loses much for the prompt: there chunk_min() is larger.
+// it; by company; and by how many come at once, because where rows are computed together one of few costs more
+// than one of many. What was not measured counts as cheap as in a full batch, until it was.
 //
 // Thread: engine.
 #pragma once
@@ -37,12 +36,15 @@ class StepCost {
   std::optional<double> rows_us(std::int32_t rows) const;
   static constexpr std::int32_t kRowsMax = 80;  // more rows are not told apart
 
-  // What one more prompt token at that depth adds to a step that decodes. Unset: not measured at all.
-  std::optional<double> token_us(std::int32_t depth) const;
+  // What each token of a full batch at that depth takes while nobody decodes. Unset: nothing was measured.
+  std::optional<double> alone_us(std::int32_t depth) const;
 
-  // The fewest tokens worth a place beside streams at that depth. They cost at most kWorthwhile times what
-  // each costs in a full batch, or there is nothing better.
-  std::int32_t chunk_min(std::int32_t depth) const;
+  // How much of a prompt to compute beside streams that wait no longer than `us` for it.
+  struct Chunk {
+    std::optional<double> token_us;  // what each token of it is expected to add; unset: nothing was measured
+    std::int32_t least = 1;  // not fewer, whatever they take: each would cost kWorthwhile times as much, or more
+  };
+  Chunk chunk(std::int32_t depth, double us) const;
   static constexpr double kWorthwhile = 4;
 
  private:
@@ -59,21 +61,23 @@ class StepCost {
     std::array<double, kKept> values_{};
     std::size_t count_ = 0;  // ever added
   };
-  // By doublings of 256 tokens; by sequences up to so many.
+  // By doublings of 256 tokens; by sequences up to so many; by tokens of a chunk, up to the next larger.
   static constexpr std::size_t kDepths = 16;
   static constexpr std::size_t kCrowds = 16;
   static constexpr std::size_t kRows = kRowsMax;
+  static constexpr std::array<std::int32_t, 4> kChunks = {1, 4, 16, 64};
   using ByDepth = std::array<Median, kDepths>;
 
-  static std::optional<double> nearest(const ByDepth& costs, std::int32_t depth);
-  void grow_chunks(const StepShape& step);
+  static const Median* nearest(const ByDepth& costs, std::int32_t depth);
+  std::optional<double> expected_us(std::size_t chunk, std::int32_t depth) const;
+  void measured_beside(const StepShape& step, double added_us);
 
   std::array<Median, kCrowds> decode_;
-  std::array<Median, kRows + 1> rows_;             // by rows; with one stream or many
-  std::int32_t since_decode_ = 0;                  // steps since one only decoded, without drafts
-  ByDepth beside_;                                 // measured in steps that decode, too
-  ByDepth alone_;                                  // in those that do not
-  std::array<std::int32_t, kDepths> chunk_min_{};  // 0: as where it is shallower
+  std::array<Median, kRows + 1> rows_;          // by rows; with one stream or many
+  std::int32_t since_decode_ = 0;               // steps since one only decoded, without drafts
+  std::array<ByDepth, kChunks.size()> beside_;  // of a token, in steps that decode, too
+  std::int32_t remembered_ = 0;                 // such steps since other sizes of chunks were forgotten
+  ByDepth alone_;                               // of a token, in steps that do not decode
 };
 
 }  // namespace kvern::schedule

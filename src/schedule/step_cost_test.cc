@@ -1,16 +1,27 @@
 #include "schedule/step_cost.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
 
 namespace kvern::schedule {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::Le;
+
+std::optional<double> token_us(const StepCost& cost, std::int32_t depth) { return cost.chunk(depth, 0).token_us; }
+
 TEST(StepCost, IsUnknownUntilMeasured) {
   StepCost cost;
   EXPECT_FALSE(cost.decode_us(1));
-  EXPECT_FALSE(cost.token_us(0));
+  EXPECT_FALSE(token_us(cost, 0));
   cost.measured({0, 8, 0}, 8000);
-  EXPECT_FALSE(cost.token_us(0)) << "eight tokens alone are mostly overhead";
+  EXPECT_FALSE(token_us(cost, 0)) << "eight tokens alone are mostly overhead";
 }
 
 TEST(StepCost, APromptTokenCostsWhatItAddsToTheStreamsStep) {
@@ -18,9 +29,9 @@ TEST(StepCost, APromptTokenCostsWhatItAddsToTheStreamsStep) {
   cost.measured({1, 0, 0}, 10'000);
   EXPECT_EQ(cost.decode_us(1), 10'000);
   cost.measured({0, 500, 0}, 50'000);
-  EXPECT_EQ(cost.token_us(0), 100) << "nothing was measured beside a stream yet";
-  cost.measured({1, 20, 0}, 14'000);
-  EXPECT_EQ(cost.token_us(0), 200);
+  EXPECT_EQ(token_us(cost, 0), 100) << "nothing was measured beside a stream yet";
+  for (int i = 0; i < 3; ++i) cost.measured({1, 20, 0}, 14'000);
+  EXPECT_EQ(token_us(cost, 0), 200);
 }
 
 TEST(StepCost, AnOutlierChangesNothing) {
@@ -28,7 +39,7 @@ TEST(StepCost, AnOutlierChangesNothing) {
   for (const int us : {10'000, 10'000, 900'000, 10'000}) cost.measured({1, 0, 0}, us);
   EXPECT_EQ(cost.decode_us(1), 10'000);
   for (const int us : {12'000, 400'000, 12'000}) cost.measured({1, 10, 0}, us);
-  EXPECT_EQ(cost.token_us(0), 200);
+  EXPECT_EQ(token_us(cost, 0), 200);
 }
 
 TEST(StepCost, WhatLastsIsFollowed) {
@@ -43,10 +54,10 @@ TEST(StepCost, DeepTokensAreMeasuredApart) {
   cost.measured({1, 0, 0}, 10'000);
   cost.measured({1, 10, 100}, 11'000);
   cost.measured({1, 10, 9000}, 15'000);
-  EXPECT_EQ(cost.token_us(0), 100);
-  EXPECT_EQ(cost.token_us(2000), 100) << "as the nearest shallower one";
-  EXPECT_EQ(cost.token_us(10'000), 500);
-  EXPECT_EQ(cost.token_us(100'000), 500);
+  EXPECT_EQ(token_us(cost, 0), 100);
+  EXPECT_EQ(token_us(cost, 2000), 100) << "as the nearest shallower one";
+  EXPECT_EQ(token_us(cost, 10'000), 500);
+  EXPECT_EQ(token_us(cost, 100'000), 500);
 }
 
 TEST(StepCost, ACrowdOfStreamsIsMeasuredApart) {
@@ -69,26 +80,56 @@ TEST(StepCost, AnOldFigureIsMeasuredAgain) {
   EXPECT_TRUE(cost.decode_us(1));
 }
 
-// In a full batch a token costs one millisecond, beside a stream and with few others ten.
+// In a full batch a token costs one millisecond, beside a stream ten, unless 64 come at once.
 TEST(StepCost, WhereSmallChunksAreDearTheyGrow) {
   StepCost cost;
   cost.measured({1, 0, 0}, 10'000);
   cost.measured({0, 500, 4000}, 500'000);
-  EXPECT_EQ(cost.chunk_min(4000), 4);
-  for (int i = 0; i < 3; ++i) cost.measured({1, 4, 4000}, 50'000);
-  EXPECT_EQ(cost.chunk_min(4000), 64);
-  EXPECT_EQ(cost.chunk_min(100), 4) << "shallow ones may be cheap";
-  EXPECT_EQ(cost.chunk_min(20'000), 64) << "deeper ones will not";
-  for (int i = 0; i < 9; ++i) cost.measured({1, 64, 4000}, 650'000);
-  EXPECT_EQ(cost.chunk_min(4000), 64) << "that is as far as it goes";
+  std::vector<int> tried;
+  for (int i = 0; i < 12; ++i) {
+    const int tokens = cost.chunk(4000, 5000).least;
+    if (tried.empty() || tried.back() != tokens) tried.push_back(tokens);
+    cost.measured({1, tokens, 4000}, 10'000 + tokens * (tokens < 64 ? 10'000 : 1000));
+  }
+  EXPECT_THAT(tried, ElementsAre(4, 16, 64)) << "what would fit, then what is worth a place";
+  EXPECT_EQ(cost.chunk(20'000, 5000).least, 64) << "deeper ones are no cheaper";
 }
 
-TEST(StepCost, WhereSmallChunksAreCheapTheyStaySmall) {
+TEST(StepCost, WhereEveryTokenCostsTheSameOneIsEnough) {
+  StepCost cost;
+  cost.measured({1, 0, 0}, 10'000);
+  cost.measured({0, 500, 0}, 3'000'000);
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(cost.chunk(0, 5000).least, 1);
+    cost.measured({1, 1, 0}, 16'000);
+  }
+}
+
+// The first token costs three milliseconds, each further one a half: not known from chunks of one.
+TEST(StepCost, ALargerChunkThatFitsIsFound) {
+  StepCost cost;
+  cost.measured({1, 0, 0}, 10'000);
+  cost.measured({0, 500, 0}, 250'000);
+  for (int i = 0; i < 3; ++i) cost.measured({1, 1, 0}, 13'500);
+  for (int i = 0; i < 9; ++i) {
+    const StepCost::Chunk chunk = cost.chunk(0, 5000);
+    const int tokens = std::max(chunk.least, static_cast<int>(5000 / *chunk.token_us));
+    cost.measured({1, tokens, 0}, 13'000 + 500 * tokens);
+    EXPECT_THAT(tokens, AllOf(Ge(4), Le(10)));
+  }
+}
+
+// A busy machine made all but the largest chunks look dear.
+TEST(StepCost, ASizeThatWasDearIsTriedAgain) {
   StepCost cost;
   cost.measured({1, 0, 0}, 10'000);
   cost.measured({0, 500, 0}, 500'000);
-  for (int i = 0; i < 9; ++i) cost.measured({1, 4, 0}, 25'000);
-  EXPECT_EQ(cost.chunk_min(0), 4);
+  for (const int tokens : {1, 4, 16}) {
+    for (int i = 0; i < 3; ++i) cost.measured({1, tokens, 0}, 10'000 + 10'000 * tokens);
+  }
+  EXPECT_EQ(cost.chunk(0, 5000).least, 64);
+  for (int i = 0; i < 1024; ++i) cost.measured({1, 64, 0}, 74'000);
+  EXPECT_EQ(cost.chunk(0, 5000).least, 4);
 }
 
 }  // namespace

@@ -33,6 +33,10 @@ class FakeFitter : public constrain::SchemaFitter {
     if (schema.find("\"not\"") != std::string_view::npos) fitted.relaxed.push_back("/: not");
     return fitted;
   }
+  std::optional<constrain::FittedSchema> plain(std::string_view, const constrain::JsonStyle&) const override {
+    return std::nullopt;
+  }
+  std::string why_unsatisfiable(std::string_view, const std::string& reason) override { return reason; }
   std::vector<std::string> styles;
 };
 

@@ -22,6 +22,8 @@ class ConstraintWriter {
                                const GivenUp& given_up = {});
 
  private:
+  Result<ConstraintSpec> write_new(const ChatRequest& request, bool in_reasoning, const GivenUp& given_up);
+
   const Chosen& chosen_;
   const Vocab& vocab_;
   constrain::Compiler& compiler_;

@@ -119,7 +119,7 @@ class WatchedEngine final : public engine::Engine {
     if (streams == 0 || beside == 0 || steps < blind_until_) return;
     ++beside_steps;
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
-    const std::int32_t allowed = std::max(PlanItem().chunk_min, affordable(streams + resumed)) + resumed;
+    const std::int32_t allowed = std::max(StepCost::Chunk().least, affordable(streams + resumed)) + resumed;
     if (beside <= allowed || !complaint.empty()) return;
     complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
                 std::to_string(allowed) + " are allowed:";
