@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,30 +25,59 @@ double median_us(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+void compute(engine::Engine& engine, const std::vector<engine::BatchToken>& batch) {
+  if (const auto decoded = engine.decode(batch); !decoded) {
+    fmt::print(stderr, "{}\n", decoded.error().message);
+    std::exit(1);
+  }
+}
+
 std::vector<engine::BatchToken> run_of(std::int32_t sequence, std::int32_t begin, std::int32_t count, bool logits) {
   std::vector<engine::BatchToken> batch;
   for (std::int32_t i = 0; i < count; ++i) batch.push_back({100 + (begin + i) % 1000, sequence, begin + i, logits});
   return batch;
 }
 
-void fill(engine::Engine& engine, std::int32_t sequence, std::int32_t tokens) {
-  for (std::int32_t at = 0; at < tokens; at += 512) {
-    if (!engine.decode(run_of(sequence, at, std::min(512, tokens - at), false))) std::exit(1);
+// A prompt, and streams that begin behind it.
+class Prompt {
+ public:
+  Prompt(engine::Engine& engine, std::int32_t sequence, std::int32_t tokens)
+      : engine_(engine), sequence_(sequence), tokens_(tokens) {
+    engine.drop(sequence);
+    for (std::int32_t at = 0; at < tokens; at += 512)
+      compute(engine, run_of(sequence, at, std::min(512, tokens - at), false));
+    if (engine.info().state == engine::StateKind::attention) return;
+    auto state = engine.save_state(sequence);
+    if (!state) std::exit(1);
+    state_ = std::move(*state);
   }
-}
+
+  void begin(std::int32_t stream) const {
+    engine_.drop(stream);
+    if (!engine_.fork(sequence_, stream, tokens_)) std::exit(1);
+    if (!state_.empty() && !engine_.load_state(stream, tokens_, state_)) std::exit(1);
+  }
+
+ private:
+  engine::Engine& engine_;
+  std::int32_t sequence_;
+  std::int32_t tokens_;
+  engine::Bytes state_;
+};
 
 // Sequence 0 decodes at `depth`; `beside` tokens of sequence 1, as deep, join it, or `rows` of its own.
-double step_us(engine::Engine& engine, std::int32_t depth, std::int32_t rows, std::int32_t beside) {
+double step_us(engine::Engine& engine, const std::array<Prompt, 2>& prompts, std::int32_t depth, std::int32_t rows,
+               std::int32_t beside) {
   std::vector<double> values;
   for (int round = 0; round < kRounds; ++round) {
+    prompts[0].begin(0);
+    prompts[1].begin(1);
     auto batch = run_of(0, depth, rows, true);
     const auto more = run_of(1, depth, beside, false);
     batch.insert(batch.end(), more.begin(), more.end());
     const auto begin = std::chrono::steady_clock::now();
-    if (!engine.decode(batch)) std::exit(1);
+    compute(engine, batch);
     values.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
-    engine.truncate(0, depth);
-    engine.truncate(1, depth);
   }
   return median_us(std::move(values));
 }
@@ -76,20 +106,20 @@ int main(int argc, char** argv) {
   std::vector<std::int32_t> depths = {64, 2048};
   if (argc > 4) depths = {std::atoi(argv[4])};
   for (const std::int32_t depth : depths) {
-    engine.drop(0);
-    engine.drop(1);
-    fill(engine, 0, depth);
-    fill(engine, 1, depth);
-    step_us(engine, depth, 1, 0);
-    const double one = step_us(engine, depth, 1, 0);
+    const std::array<Prompt, 2> prompts = {Prompt(engine, 2, depth), Prompt(engine, 3, depth)};
+    const auto step = [&](std::int32_t rows, std::int32_t beside) {
+      return step_us(engine, prompts, depth, rows, beside);
+    };
+    step(1, 0);
+    const double one = step(1, 0);
     const auto show = [&](const std::string& what, double us) {
       fmt::print("{:>7} {:>22} {:>10.2f} {:>12.2f}\n", depth, what, us / 1e3, us / one);
       std::fflush(stdout);
     };
-    for (const std::int32_t rows : {1, 2, 3, 4, 5, 8, 12, 16, 17})
-      show(fmt::format("{} rows", rows), step_us(engine, depth, rows, 0));
+    for (const std::int32_t rows : {1, 2, 3, 4, 5, 8, 12, 16, 17}) show(fmt::format("{} rows", rows), step(rows, 0));
     for (const std::int32_t beside : {1, 2, 4, 8, 16, 32, 63, 64, 128})
-      show(fmt::format("1 row, {} beside", beside), step_us(engine, depth, 1, beside));
+      show(fmt::format("1 row, {} beside", beside), step(1, beside));
+    for (const std::int32_t tokens : {64, 128, 256, 512}) show(fmt::format("{} alone", tokens), step(0, tokens));
   }
   return 0;
 }

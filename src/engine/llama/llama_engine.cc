@@ -55,14 +55,16 @@ void start_backend() {
 // without it and gives garbage.
 class LlamaEngine final : public Engine {
  public:
-  LlamaEngine(ModelPtr model, ContextPtr context, Info info)
+  // one_row_by_cells: see lies_apart().
+  LlamaEngine(ModelPtr model, ContextPtr context, Info info, bool one_row_by_cells)
       : model_(std::move(model)),
         context_(std::move(context)),
         memory_(llama_get_memory(context_.get())),
         vocab_(llama_model_get_vocab(model_.get())),
         info_(std::move(info)),
         scratch_(info_.sequences),
-        sequences_(static_cast<std::size_t>(info_.sequences)) {
+        sequences_(static_cast<std::size_t>(info_.sequences)),
+        one_row_by_cells_(one_row_by_cells) {
     llama_set_abort_callback(
         context_.get(),
         [](void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); }, &abort_);
@@ -111,9 +113,8 @@ class LlamaEngine final : public Engine {
 
   Result<Decoded> decode(std::span<const BatchToken> batch) override {
     TRY(std::vector<Position> lengths, lengths_after(batch));
-    batch_.n_tokens = static_cast<std::int32_t>(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) put(i, batch[i]);
-    const std::int32_t code = llama_decode(context_.get(), batch_);
+    const std::int32_t code = compute(batch);
     if (code == 1) return Decoded::no_room;
     if (code != -1) settle(lengths, code == 0);
     if (code == 0) return Decoded::ok;
@@ -140,7 +141,7 @@ class LlamaEngine final : public Engine {
     if (!info_.has_rows || end == 0) return {};
     llama_memory_seq_cp(memory_, from, to, 0, end);
     forget_running(to);
-    at(to) = {end, info_.state == StateKind::attention};
+    at(to) = {end, info_.state == StateKind::attention, end};
     return {};
   }
 
@@ -154,6 +155,7 @@ class LlamaEngine final : public Engine {
     // On sliding-window memory seq_rm succeeds beyond the window and leaves garbage.
     if (info_.state != StateKind::attention || !llama_memory_seq_rm(memory_, sequence, end, -1)) return false;
     at(sequence).length = end;
+    at(sequence).shared = std::min(at(sequence).shared, end);
     return true;
   }
 
@@ -198,7 +200,8 @@ class LlamaEngine final : public Engine {
     }
     llama_memory_seq_cp(memory_, scratch_, sequence, begin, end);
     clear_scratch();
-    at(sequence) = {end, info_.state == StateKind::attention};
+    at(sequence).length = end;
+    at(sequence).ready = info_.state == StateKind::attention;
     return {};
   }
 
@@ -236,6 +239,7 @@ class LlamaEngine final : public Engine {
   struct Sequence {
     Position length = 0;
     bool ready = true;
+    Position shared = 0;  // of it, with the one it was forked from
   };
 
   Sequence& at(SequenceId sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
@@ -256,6 +260,32 @@ class LlamaEngine final : public Engine {
     batch_.n_seq_id[row] = 1;
     batch_.seq_id[row][0] = token.sequence;
     batch_.logits[row] = token.wants_logits ? 1 : 0;
+  }
+
+  // The first of batch_'s rows are those of `batch`. What llama_decode says.
+  std::int32_t compute(std::span<const BatchToken> batch) {
+    batch_.n_tokens = static_cast<std::int32_t>(batch.size());
+    if (batch.size() != 1 || !lies_apart(batch[0].sequence)) return llama_decode(context_.get(), batch_);
+    put(1, {.token = batch[0].token, .sequence = scratch_, .position = 0, .wants_logits = false});
+    batch_.n_tokens = 2;
+    const std::int32_t code = llama_decode(context_.get(), batch_);
+    clear_scratch();
+    if (code != 1) return code;
+    batch_.n_tokens = 1;  // there is no cell for the second row
+    return llama_decode(context_.get(), batch_);
+  }
+
+  // Whether a second row, of nothing, makes a step of one faster. A CPU's attention (ggml's, with flash attention on
+  // rows of f16) divides one row among its threads by cells, as many for each, whoever they belong to; two rows it
+  // divides by heads. So where others keep most of the cells in use, some threads would have all the work. Heads of a
+  // shared prefix count once. The limits are where engine_micro saw no loss.
+  bool lies_apart(SequenceId sequence) const {
+    static constexpr Position kLengthMin = 2048;
+    const Position own = sequences_[static_cast<std::size_t>(sequence)].length;
+    if (!one_row_by_cells_ || info_.state != StateKind::attention || own < kLengthMin) return false;
+    std::int64_t used = 0;
+    for (const Sequence& other : sequences_) used += other.length - other.shared;
+    return std::int64_t{own} * 5 < used * 3;
   }
 
   // Of all sequences, when `batch` is decoded.
@@ -321,6 +351,7 @@ class LlamaEngine final : public Engine {
   Info info_;
   SequenceId scratch_;
   std::vector<Sequence> sequences_;
+  bool one_row_by_cells_;
   std::optional<SequenceBlob> blob_;  // unset: this model's memory has a form we do not know
   Bytes empty_state_;
   llama_batch batch_{};
@@ -435,7 +466,9 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   Info info = describe(model.get(), context.get(), options);
   info.context = std::min(context_tokens, info.cells);
   info.bytes_per_token = token_bytes;
-  auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info));
+  const bool one_row_by_cells = !llama_supports_gpu_offload() && threads > 1 && options.batch > 1 &&
+                                (type->second == GGML_TYPE_F16 || type->second == GGML_TYPE_F32);
+  auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info), one_row_by_cells);
   TRY_OK(engine->probe());
   return engine;
 }

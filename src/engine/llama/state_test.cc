@@ -83,12 +83,12 @@ class State : public testing::TestWithParam<Case> {
 
   static void TearDownTestSuite() { models().clear(); }
 
-  static std::unique_ptr<Engine> make(std::int32_t sequences) {
+  static std::unique_ptr<Engine> make(std::int32_t sequences, std::int32_t threads = 1) {
     LlamaOptions options;
     options.model_path = path_of(GetParam()).string();
     options.context = 8192;
     options.sequences = sequences;
-    options.threads = 1;
+    options.threads = threads;
     auto made = make_llama_engine(options);
     if (made) return std::move(*made);
     ADD_FAILURE() << made.error().message;
@@ -367,6 +367,30 @@ TEST_P(State, BatchesThatDoNotContinueASequenceAreRefused) {
   EXPECT_FALSE(engine().decode(std::vector<BatchToken>(10'000)));
   EXPECT_FALSE(engine().decode({}));
   EXPECT_EQ(feed(0, 10, 11), Decoded::ok);
+}
+
+// With several threads a lone row has another beside it where other sequences have most of the cells.
+TEST_P(State, ALoneRowAmongOthersCellsSaysTheSame) {
+  if (!GetParam().random || has_state()) GTEST_SKIP() << "of models with attention only; a small one is enough";
+  const auto threaded = make(4, 2);
+  ASSERT_TRUE(threaded);
+  use(*threaded);
+  const Position length = 2048 + 10;
+  ASSERT_EQ(feed(0, 0, length), Decoded::ok);
+  const Logits alone = steps(0, length);
+  ASSERT_EQ(alone.size(), static_cast<std::size_t>(kSteps));
+  ASSERT_TRUE(engine().truncate(0, length));
+  ASSERT_EQ(feed(1, 0, 4000), Decoded::ok);
+  const Logits among = steps(0, length);
+  ASSERT_EQ(among.size(), alone.size());
+  for (std::size_t step = 0; step < alone.size(); ++step) {
+    for (std::size_t i = 0; i < alone[step].size(); ++i) ASSERT_NEAR(among[step][i], alone[step][i], 0.01);
+  }
+  // Not at the price of the last cell.
+  const Position own = length + kSteps;
+  ASSERT_EQ(feed(2, 0, engine().info().cells - own - 4000 - 1), Decoded::ok);
+  EXPECT_EQ(feed(0, own, own + 1), Decoded::ok);
+  EXPECT_EQ(feed(0, own + 1, own + 2), Decoded::no_room);
 }
 
 INSTANTIATE_TEST_SUITE_P(
