@@ -99,7 +99,7 @@ def engine_rows(values):
 # Of each scenario what says something by itself: (measure, name, unit, better)
 LOAD = {
     "gap": [("p99 beside ms", "gap between tokens beside a long prompt, p99", "ms", "lower"),
-            ("p99 ratio", "the same in the stream's own before", "times", "lower"),
+            ("p99 ratio", "the same in that of a stream alone", "times", "lower"),
             ("long prompt tok/s", "the long prompt meanwhile", "tok/s", "higher")],
     "ttft": [("beside ms", "short prompt behind a long one: first token", "ms", "lower"),
              ("ratio", "the same in its time alone", "times", "lower")],

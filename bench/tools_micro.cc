@@ -124,7 +124,7 @@ class Bench {
     }
     report(dialect.name, fmt::format("{} new tools, fitted and compiled", size_.tools), quantile(cold, 0.5) / 1e3,
            "ms");
-    report(dialect.name, "of that, fitting and writing", quantile(writing, 0.5) / 1e3, "ms");
+    report(dialect.name, "of that, before its request is queued", quantile(writing, 0.5) / 1e3, "ms");
     report(dialect.name, fmt::format("{} known tools", size_.tools), quantile(warm, 0.5) / 1e3, "ms");
   }
 
@@ -197,6 +197,7 @@ int run(int count, char** arguments) {
   const auto vocab = read_vocab_file(file);
   if (!vocab) give_up(file, vocab.error());
   Bench bench(**vocab, size);
+  if (!only.empty() && chat::find_dialect(only) == nullptr) give_up(only, fail(Code::invalid, "no dialect").value());
   for (const chat::Dialect* dialect : chat::all_dialects())
     if (only.empty() || only == dialect->name) bench.run(*dialect);
   return 0;

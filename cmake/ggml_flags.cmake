@@ -9,7 +9,7 @@ include(CheckCXXCompilerFlag)
 
 function(kvern_ggml_flags)
   check_cxx_compiler_flag(-mno-avx512fp16 KVERN_KNOWS_AVX512FP16)
-  if(KVERN_KNOWS_AVX512FP16)
+  if(KVERN_KNOWS_AVX512FP16 AND TARGET ggml-cpu)
     target_compile_options(ggml-cpu PRIVATE -mno-avx512fp16)
   endif()
 endfunction()

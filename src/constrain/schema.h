@@ -40,11 +40,15 @@ class SchemaFitter {
   static std::unique_ptr<SchemaFitter> create(Compiler& compiler);
   virtual ~SchemaFitter() = default;
   virtual Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) = 0;
+  // Code::invalid for what fit() refuses.
+  virtual Status check(std::string_view schema) {
+    return fit(schema, {}).map([](const FittedSchema&) {});
+  }
   // A schema as it is, which llguidance nearly always takes: so many of them are tried at once, in the grammar that
   // holds them, and fitted one by one where that was refused. Unset for those that need fitting.
   virtual std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const = 0;
-  // "/properties/a/enum: the list is empty": where a fitted schema with that `reason` to be unsatisfiable says so. As
-  // dear as dozens of fits.
+  // "/properties/a/enum: the list is empty": where a fitted schema with that `reason` to be unsatisfiable says so. The
+  // first time as dear as dozens of fits.
   virtual std::string why_unsatisfiable(std::string_view schema, const std::string& reason) = 0;
 };
 

@@ -24,9 +24,11 @@ namespace {
 
 constexpr std::size_t kFittedSchemas = 2 * limits::kTools;
 constexpr std::size_t kFittedBytes = 32 * limits::kToolSchemaBytes;
+constexpr std::size_t kReasons = 64;
 constexpr std::size_t kRelaxedLines = 64;
 constexpr std::size_t kPlainSchemas = 200;  // objects of one document
 constexpr std::size_t kPlainItems = 64;     // of a list
+constexpr std::size_t kPlainBytes = 32 << 10;
 
 enum class Mode { strict, one_of_as_any_of, lenient };
 
@@ -176,7 +178,8 @@ Result<FittedSchema> fit_text(const GrammarCompiler& compiler, const JsonStyle& 
 
 class Fitter final : public SchemaFitter {
  public:
-  explicit Fitter(const GrammarCompiler& compiler) : compiler_(compiler), fitted_(kFittedSchemas, kFittedBytes) {}
+  explicit Fitter(const GrammarCompiler& compiler)
+      : compiler_(compiler), fitted_(kFittedSchemas, kFittedBytes), reasons_(kReasons, kFittedBytes) {}
 
   Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) override {
     const Hash128 key = key_of(schema, style);
@@ -201,7 +204,9 @@ class Fitter final : public SchemaFitter {
   }
 
   std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const override {
-    if (!style.whitespace.empty()) return std::nullopt;
+    // Nor what reading could go deep for.
+    if (!style.whitespace.empty() || schema.size() > kPlainBytes || schema.find("$ref") != std::string_view::npos)
+      return std::nullopt;
     std::vector<std::string> dropped;
     auto document = read_schema(schema, &dropped);
     if (!document || !dropped.empty() || !is_plain(*document)) return std::nullopt;
@@ -209,6 +214,11 @@ class Fitter final : public SchemaFitter {
   }
 
   std::string why_unsatisfiable(std::string_view schema, const std::string& reason) override {
+    const Hash128 key = key_of(schema, {});
+    {
+      const std::lock_guard lock(mutex_);
+      if (const std::string* known = reasons_.find(key)) return *known;
+    }
     std::string why;
     const Status searched = on_deep_stack([&]() -> Status {
       TRY(Json document, read_schema(schema));
@@ -216,7 +226,10 @@ class Fitter final : public SchemaFitter {
       why = why_no_value_matches(compiler_, document, reason);
       return {};
     });
-    return searched ? why : reason;
+    if (!searched) return reason;
+    const std::lock_guard lock(mutex_);
+    reasons_.put(key, why, schema.size() + why.size());
+    return why;
   }
 
  private:
@@ -229,6 +242,7 @@ class Fitter final : public SchemaFitter {
   const GrammarCompiler& compiler_;
   std::mutex mutex_;
   Lru<FittedSchema> fitted_;
+  Lru<std::string> reasons_;
 };
 
 }  // namespace

@@ -32,9 +32,10 @@ class Room {
     if (!limits_.beside_us) return 0;
     const std::int32_t least = begun_ ? 0 : item.chunk.least;
     if (!item.chunk.token_us) return least;
-    if (*item.chunk.token_us <= 0) return tokens_;
+    const std::int32_t most = std::min(tokens_, item.chunk.most);
+    if (*item.chunk.token_us <= 0) return most;
     const double left = std::max(0.0, (*limits_.beside_us - us_) / *item.chunk.token_us);
-    return std::max(least, left < tokens_ ? static_cast<std::int32_t>(left) : tokens_);
+    return std::max(least, left < most ? static_cast<std::int32_t>(left) : most);
   }
 
   const PlanLimits& limits_;

@@ -45,8 +45,8 @@ struct Plan {
 };
 
 // Every decoding sequence gets one token, so that nothing stops decoding. Beside them beside_us goes to the
-// forced tokens of decoding sequences, which are few, then to prefills, who goes first first; whoever gets
-// some gets its least chunk. A stream alone with its own forced tokens waits for nobody: it gets them all,
+// forced tokens of decoding sequences, which are few, then to prefills, who goes first first; the first to
+// get some gets its least chunk. A stream alone with its own forced tokens waits for nobody: it gets them all,
 // but one token while a prefill waits for beside_us to be known.
 // While nobody decodes prefills fill the batch, but one that does not end in this step does not make it
 // longer for one that does.

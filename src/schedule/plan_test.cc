@@ -19,7 +19,7 @@ std::int32_t share(const Plan& plan, std::size_t item) {
 }
 
 PlanItem prefill(std::int32_t pending, std::optional<double> token_us = 100) {
-  PlanItem item{pending, false, false, {}, {token_us, 16}};
+  PlanItem item{pending, false, false, {}, {token_us, 16, INT32_MAX}};
   item.claim.work = pending;
   return item;
 }

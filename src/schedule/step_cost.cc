@@ -138,13 +138,13 @@ StepCost::Chunk StepCost::chunk(std::int32_t depth, double us) const {
     if (!cost) return {};
     costs[size] = *cost;
   }
-  for (std::size_t size = costs.size(); size-- > 0;) {
-    if (costs[size] * kChunks[size] <= us) return {costs[size], kChunks[size]};
-  }
   const double cheapest = *std::min_element(costs.begin(), costs.end());
-  std::size_t size = 0;
-  while (costs[size] > kWorthwhile * cheapest) ++size;
-  return {costs[size], kChunks[size]};
+  std::size_t chosen = 0;
+  while (costs[chosen] > kWorthwhile * cheapest) ++chosen;
+  for (std::size_t size = chosen; size < costs.size(); ++size)
+    if (costs[size] * kChunks[size] <= us) chosen = size;
+  const std::int32_t most = chosen + 1 < kChunks.size() ? kChunks[chosen + 1] - 1 : INT32_MAX;
+  return {costs[chosen], kChunks[chosen], most};
 }
 
 }  // namespace kvern::schedule

@@ -36,13 +36,16 @@ class StepCost {
   std::optional<double> rows_us(std::int32_t rows) const;
   static constexpr std::int32_t kRowsMax = 80;  // more rows are not told apart
 
-  // What each token of a full batch at that depth takes while nobody decodes. Unset: nothing was measured.
+  // What each token takes in a batch of its own (of 32 or more) at that depth, while nobody decodes. Unset: nothing was
+  // measured.
   std::optional<double> alone_us(std::int32_t depth) const;
 
-  // How much of a prompt to compute beside streams that wait no longer than `us` for it.
+  // How much of a prompt to compute beside streams that wait no longer than `us` for it; longer where each of so few
+  // tokens would cost more than kWorthwhile times what each of many does.
   struct Chunk {
     std::optional<double> token_us;  // what each token of it is expected to add; unset: nothing was measured
-    std::int32_t least = 1;  // not fewer, whatever they take: each would cost kWorthwhile times as much, or more
+    std::int32_t least = 1;          // not fewer, whatever they take
+    std::int32_t most = INT32_MAX;   // not more: token_us is not what each of so many costs
   };
   Chunk chunk(std::int32_t depth, double us) const;
   static constexpr double kWorthwhile = 4;

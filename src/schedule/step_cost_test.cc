@@ -119,6 +119,26 @@ TEST(StepCost, ALargerChunkThatFitsIsFound) {
   }
 }
 
+// One token among many that added nothing, by chance: that is no price for a batch.
+TEST(StepCost, ACheapTokenDoesNotMakeManyCheap) {
+  StepCost cost;
+  cost.measured({1, 0, 0}, 10'000);
+  cost.measured({0, 500, 0}, 3'000'000);
+  cost.measured({1, 1, 0}, 10'000);
+  const StepCost::Chunk chunk = cost.chunk(0, 5000);
+  EXPECT_EQ(chunk.least, 1);
+  EXPECT_EQ(chunk.most, 3);
+}
+
+TEST(StepCost, AFewTokensThatFitAreNotWorthMuchMoreThanManyCost) {
+  StepCost cost;
+  cost.measured({1, 0, 0}, 10'000);
+  for (const auto& [tokens, us] : {std::pair{1, 4000}, {4, 1300}, {16, 500}, {64, 125}})
+    for (int i = 0; i < 3; ++i) cost.measured({1, tokens, 0}, 10'000 + tokens * us);
+  EXPECT_EQ(cost.chunk(0, 5000).least, 16);
+  EXPECT_EQ(cost.chunk(0, 9000).least, 64);
+}
+
 // A busy machine made all but the largest chunks look dear.
 TEST(StepCost, ASizeThatWasDearIsTriedAgain) {
   StepCost cost;

@@ -1,7 +1,12 @@
 #include "chat/dialect/constraint_writer.h"
 
+#include <fmt/format.h>
+
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/limits.h"
@@ -10,6 +15,7 @@ namespace kvern::chat {
 namespace {
 
 constexpr std::size_t kWrittenBytes = 16 * limits::kGrammarBytes;
+constexpr std::size_t kTakenBytes = 32 * limits::kToolSchemaBytes;
 
 // Everything write_constraint() looks at, each part with its length before it.
 class Key {
@@ -58,33 +64,50 @@ Hash128 key_of(const ChatRequest& request, bool in_reasoning) {
   return key.hash();
 }
 
-// Fits only what is not plain.
-class TrustingFitter final : public constrain::SchemaFitter {
+}  // namespace
+
+// Fits only what is not plain. Plain schemas that a grammar took once are no question any more.
+class ConstraintWriter::TrustingFitter final : public constrain::SchemaFitter {
  public:
-  explicit TrustingFitter(constrain::SchemaFitter& fitter) : fitter_(fitter) {}
+  explicit TrustingFitter(ConstraintWriter& writer) : writer_(writer) {}
 
   Result<constrain::FittedSchema> fit(std::string_view schema, const constrain::JsonStyle& style) override {
-    auto plain = fitter_.plain(schema, style);
-    if (!plain) return fitter_.fit(schema, style);
-    trusted_ = true;
+    const Hash128 key =
+        xxh3_128(fmt::format("{}\n{}\n{}\n{}", style.item_separator, style.key_separator, style.whitespace, schema));
+    {
+      const std::lock_guard lock(writer_.mutex_);
+      if (const auto* known = writer_.taken_.find(key)) return *known;
+    }
+    auto plain = fitter().plain(schema, style);
+    if (!plain) return fitter().fit(schema, style);
+    tried_.emplace_back(key, *plain);
     return std::move(*plain);
   }
+  Status check(std::string_view schema) override { return fitter().check(schema); }
   std::optional<constrain::FittedSchema> plain(std::string_view schema,
                                                const constrain::JsonStyle& style) const override {
-    return fitter_.plain(schema, style);
+    return fitter().plain(schema, style);
   }
   std::string why_unsatisfiable(std::string_view schema, const std::string& reason) override {
-    return fitter_.why_unsatisfiable(schema, reason);
+    return fitter().why_unsatisfiable(schema, reason);
   }
 
-  bool trusted() const { return trusted_; }
+  bool tried_any() const { return !tried_.empty(); }
+
+  void taken() {
+    const std::lock_guard lock(writer_.mutex_);
+    for (auto& [key, fitted] : tried_) {
+      const std::size_t bytes = fitted.json.size();
+      writer_.taken_.put(key, std::move(fitted), bytes);
+    }
+  }
 
  private:
-  constrain::SchemaFitter& fitter_;
-  bool trusted_ = false;
-};
+  constrain::SchemaFitter& fitter() const { return writer_.fitter_; }
 
-}  // namespace
+  ConstraintWriter& writer_;
+  std::vector<std::pair<Hash128, constrain::FittedSchema>> tried_;
+};
 
 ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, constrain::Compiler& compiler,
                                    constrain::SchemaFitter& fitter)
@@ -92,7 +115,8 @@ ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, con
       vocab_(vocab),
       compiler_(compiler),
       fitter_(fitter),
-      written_(limits::kCompiledGrammars, kWrittenBytes) {}
+      written_(limits::kCompiledGrammars, kWrittenBytes),
+      taken_(2 * limits::kTools, kTakenBytes) {}
 
 Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning, bool* is_new,
                                                const GivenUp& given_up) {
@@ -117,11 +141,13 @@ Result<ConstraintSpec> ConstraintWriter::write_new(const ChatRequest& request, b
     return write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter,
                             given_up);
   };
-  TrustingFitter trusting(fitter_);
+  TrustingFitter trusting(*this);
   auto spec = write(trusting);
-  if (!trusting.trusted() || (spec && compiler_.compile(spec->lark))) return spec;
+  if (!spec || !trusting.tried_any()) return spec;
   if (given_up && given_up()) return fail(Code::cancelled, "the client left");
-  return write(fitter_);
+  if (!compiler_.compile(spec->lark)) return write(fitter_);
+  trusting.taken();
+  return spec;
 }
 
 }  // namespace kvern::chat

@@ -81,6 +81,27 @@ TEST_F(ConstraintWriterTest, PlainSchemasAreTriedTogether) {
   EXPECT_FALSE(is_new);
 }
 
+TEST_F(ConstraintWriterTest, WhatAGrammarTookIsNotTriedAgainInAnother) {
+  ASSERT_TRUE(writer_.write(with_tools(30, {}), false));
+  const std::size_t before = compiler_->compiled_count();
+  ChatRequest other = with_tools(29, {});
+  other.tool_choice.use = ToolUse::automatic;
+  ASSERT_TRUE(writer_.write(other, false));
+  EXPECT_EQ(compiler_->compiled_count(), before) << "that is the scheduler's, beside the prompt";
+}
+
+// Its arguments are not written from a fitted schema, so no grammar would say that it is none.
+TEST_F(ConstraintWriterTest, WhatIsNoSchemaIsToldInEveryDialect) {
+  const Tool bad{"bad", "", R"({"type":"object","properties":{"a":{"enum":"x"}}})"};
+  for (const char* name : {"hermes", "qwen3-coder", "llama4-pythonic"}) {
+    const Chosen chosen{find_dialect(name), nullptr, true, false};
+    ConstraintWriter writer(chosen, vocab_, *compiler_, fitter_);
+    const auto spec = writer.write(with_tools(2, {bad}), false);
+    ASSERT_TRUE(spec) << name;
+    EXPECT_THAT(spec->relaxed, ElementsAre(StartsWith("tool bad: /: everything"))) << name;
+  }
+}
+
 TEST_F(ConstraintWriterTest, OnlyWhatNeedsItIsFitted) {
   const Tool needs{"needs", "", R"({"type":"object","properties":{"a":{"type":"string","pattern":"^x+$"}}})"};
   ASSERT_TRUE(writer_.write(with_tools(30, {needs}), false));

@@ -276,14 +276,17 @@ class LlamaEngine final : public Engine {
   }
 
   // Whether a second row, of nothing, makes a step of one faster. A CPU's attention (ggml's, with flash attention on
-  // rows of f16) divides one row among its threads by cells, as many for each, whoever they belong to; two rows it
-  // divides by heads. So where others keep most of the cells in use, some threads would have all the work. Heads of a
-  // shared prefix count once. The limits are where engine_micro saw no loss.
+  // rows of f16 or f32) divides one row among its threads by cells, as many for each, whoever they belong to; two rows
+  // it divides by heads. So where others keep most of the cells in use, some threads would have all the work. A row
+  // costs reading the weights once more at worst: it pays where the rows attended to weigh about as much (0.35 of them
+  // was a tie in engine_micro, with two threads).
   bool lies_apart(SequenceId sequence) const {
-    static constexpr Position kLengthMin = 2048;
+    static constexpr double kShareOfWeights = 0.4;
+    if (!one_row_by_cells_ || info_.state != StateKind::attention) return false;
     const Position own = sequences_[static_cast<std::size_t>(sequence)].length;
-    if (!one_row_by_cells_ || info_.state != StateKind::attention || own < kLengthMin) return false;
-    std::int64_t used = 0;
+    const double own_bytes = static_cast<double>(own) * static_cast<double>(info_.bytes_per_token);
+    if (own_bytes < kShareOfWeights * static_cast<double>(info_.model_bytes)) return false;
+    std::int64_t used = 0;  // too few where the parent of a fork is gone: then nothing is done
     for (const Sequence& other : sequences_) used += other.length - other.shared;
     return std::int64_t{own} * 5 < used * 3;
   }

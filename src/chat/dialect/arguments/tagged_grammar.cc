@@ -31,7 +31,7 @@ class TaggedGrammar {
     TRY(const Json root, parse_json(tool_.parameters));
     if (tool_.custom) return custom();
     // Only to refuse what is no schema; the parameters are fitted one by one.
-    TRY_OK(parts_.fitter.fit(tool_.parameters, {}).map([](const constrain::FittedSchema&) {}));
+    TRY_OK(parts_.fitter.check(tool_.parameters));
     const ParameterSets sets = parameter_sets(root);
     for (const std::string& what : sets.relaxed) parts_.relax(tool_, what);
     std::string out;

@@ -414,7 +414,7 @@ Result<std::string> write_arguments(GrammarParts& parts, const Tool& tool, const
   if (tool.custom && tool.input.syntax != TextSyntax::any) return style.ruled_text();
   TRY(const Json root, parse_json(tool.parameters));
   // Only to refuse what is no schema.
-  TRY_OK(parts.fitter.fit(tool.parameters, {}).map([](const constrain::FittedSchema&) {}));
+  TRY_OK(parts.fitter.check(tool.parameters));
   return ArgumentRules(parts, tool, style, root).arguments();
 }
 
