@@ -17,15 +17,9 @@ std::int32_t draft_max(const engine::Info& info, const SchedulerOptions& options
 
 constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
 
-// Who comes while a step computes waits for its end, so where steps are slow prompts are computed in smaller ones.
-constexpr double kPrefillStep_us = 400'000;
-constexpr std::int32_t kPrefillBatchMin = 128;  // costs a CPU no more per token than a larger one
-
-std::int32_t batch_within(double us, double token_us) {
-  if (token_us <= 0) return INT32_MAX;
-  const double tokens = std::min(us / token_us, 1e6);
-  return std::max(kPrefillBatchMin, static_cast<std::int32_t>(tokens) / 64 * 64);
-}
+// Who comes while a step computes waits for its end. Where rows are computed one after the other more of them in a step
+// are no cheaper. Not by measured time: where a prompt is cut decides its last bits.
+constexpr std::int32_t kSerialBatch = 128;
 
 }  // namespace
 
@@ -40,6 +34,7 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
       context_(std::min(engine.info().context, engine.info().cells)),
       seeds_(options.seed) {
   options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
+  if (!engine.info().rows_in_parallel) options_.limits.batch = std::min(options_.limits.batch, kSerialBatch);
   options_.parallel = std::clamp(options_.parallel, 1, engine.info().sequences);
 }
 
@@ -290,13 +285,8 @@ void Scheduler::make_plan() {
   PlanLimits limits = options_.limits;
   limits.beside_us.reset();
   if (const auto decode_us = cost_.decode_us(decoding)) limits.beside_us = *decode_us * (options_.latency_target - 1);
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    PlanItem& item = items_[i];
-    if (decoding > 0) item.chunk = cost_.chunk(running_[i]->computed, limits.beside_us.value_or(0));
-    if (decoding > 0 || !item.prefills()) continue;
-    const auto alone_us = cost_.alone_us(running_[i]->computed);
-    if (alone_us) limits.batch = std::min(limits.batch, batch_within(kPrefillStep_us, *alone_us));
-  }
+  for (std::size_t i = 0; decoding > 0 && i < items_.size(); ++i)
+    items_[i].chunk = cost_.chunk(running_[i]->computed, limits.beside_us.value_or(0));
   schedule::make_plan(items_, limits, plan_);
 }
 

@@ -126,11 +126,6 @@ std::optional<double> StepCost::expected_us(std::size_t chunk, std::int32_t dept
   return known;
 }
 
-std::optional<double> StepCost::alone_us(std::int32_t depth) const {
-  const Median* alone = nearest(alone_, depth);
-  return alone ? std::optional(alone->value()) : std::nullopt;
-}
-
 StepCost::Chunk StepCost::chunk(std::int32_t depth, double us) const {
   std::array<double, kChunks.size()> costs{};
   for (std::size_t size = 0; size < costs.size(); ++size) {

@@ -36,10 +36,6 @@ class StepCost {
   std::optional<double> rows_us(std::int32_t rows) const;
   static constexpr std::int32_t kRowsMax = 80;  // more rows are not told apart
 
-  // What each token takes in a batch of its own (of 32 or more) at that depth, while nobody decodes. Unset: nothing was
-  // measured.
-  std::optional<double> alone_us(std::int32_t depth) const;
-
   // How much of a prompt to compute beside streams that wait no longer than `us` for it; longer where each of so few
   // tokens would cost more than kWorthwhile times what each of many does.
   struct Chunk {

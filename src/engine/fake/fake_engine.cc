@@ -41,6 +41,7 @@ Info info_of(const Script& script) {
   // Neither rules nor speed: they change what is said, not the KV of a text.
   info.fingerprint_parts = {"engine=fake", "kv=chain1", fmt::format("vocabulary={}", FakeVocab::kSize),
                             fmt::format("state={}", name_of(script.keeps)), fmt::format("window={}", script.window)};
+  info.rows_in_parallel = script.rows_in_parallel;
   return info;
 }
 
@@ -53,6 +54,7 @@ Result<std::unique_ptr<FakeEngine>> make(Result<Script> parsed, const Overrides&
   if (overrides.context > 0) script.context = overrides.context;
   if (overrides.sequences > 0) script.sequences = overrides.sequences;
   if (overrides.cells > 0) script.cells = overrides.cells;
+  script.rows_in_parallel = overrides.rows_in_parallel;
   return std::make_unique<FakeEngine>(std::move(script));
 }
 

@@ -31,6 +31,7 @@ struct Overrides {
   std::int32_t context = 0;
   std::int32_t sequences = 0;
   std::int32_t cells = 0;
+  bool rows_in_parallel = true;
 };
 
 // How long a step takes in a test's own time.

@@ -30,6 +30,7 @@ struct Script {
   std::int32_t context = 65536;
   std::int32_t cells = 0;  // 0: as many as context
   std::int32_t sequences = 16;
+  bool rows_in_parallel = true;  // no field of a script: tests say it
   std::int32_t batch = 2048;
   Keeps keeps = Keeps::rows;
   std::int32_t window = 0;               // for "sliding_window"
