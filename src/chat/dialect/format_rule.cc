@@ -14,8 +14,8 @@ Result<std::string> schema_rule(const ResponseFormat& format, constrain::SchemaF
                                     {", ", ": ", format.whitespace}));
   // Here the schema is all that was asked for. (A tool's is not: there the rest of the request goes on.)
   if (!fitted.unsatisfiable.empty())
-    return fail(Code::invalid, "no value can match this schema: " +
-                                   fitter.why_unsatisfiable(format.schema, fitted.unsatisfiable));
+    return fail(Code::invalid,
+                "no value can match this schema: " + fitter.why_unsatisfiable(format.schema, fitted.unsatisfiable));
   for (const std::string& what : fitted.relaxed) relaxed.push_back("response_format: " + what);
   return "%json " + fitted.json;
 }
