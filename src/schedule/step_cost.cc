@@ -109,7 +109,8 @@ const StepCost::Median* StepCost::nearest(const ByDepth& costs, std::int32_t dep
   return nullptr;
 }
 
-// Of a token in chunks of that size. While that is not certain, what larger ones cost or full batches.
+// Of a token in chunks of that size. While that is not certain, what larger ones cost or batches alone, if those were
+// measured at about that depth: a shallow batch is no measure of what a deep one could save.
 std::optional<double> StepCost::expected_us(std::size_t chunk, std::int32_t depth) const {
   std::optional<double> known;
   for (std::size_t size = chunk; size < kChunks.size(); ++size) {
@@ -118,12 +119,16 @@ std::optional<double> StepCost::expected_us(std::size_t chunk, std::int32_t dept
     known = std::min(known.value_or(cost->value()), cost->value());
     if (cost->settled()) return known;
   }
-  const Median* alone = nearest(alone_, depth);
-  if (alone) return std::min(known.value_or(alone->value()), alone->value());
+  const std::size_t at = doublings(depth / 256, kDepths);
+  for (std::size_t i = at + 1; i-- > (at > 1 ? at - 1 : 0);) {
+    if (!alone_[i].empty()) return std::min(known.value_or(alone_[i].value()), alone_[i].value());
+  }
   for (std::size_t size = chunk; !known && size-- > 0;) {
     if (const Median* cost = nearest(beside_[size], depth)) known = cost->value();
   }
-  return known;
+  if (known) return known;
+  const Median* alone = nearest(alone_, depth);
+  return alone ? std::optional(alone->value()) : std::nullopt;
 }
 
 StepCost::Chunk StepCost::chunk(std::int32_t depth, double us) const {

@@ -105,6 +105,18 @@ TEST(StepCost, WhereEveryTokenCostsTheSameOneIsEnough) {
   }
 }
 
+// A token costs four times as much at a depth of 4,000, however it is computed; only shallow batches were measured.
+TEST(StepCost, AShallowBatchDoesNotMakeDeepTokensLookDear) {
+  StepCost cost;
+  cost.measured({1, 0, 0}, 10'000);
+  cost.measured({0, 100, 50}, 300'000);
+  for (int i = 0; i < 5; ++i) cost.measured({1, 1, 100}, 14'000);
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(cost.chunk(4000, 5000).least, 1);
+    cost.measured({1, 1, 4000}, 26'000);
+  }
+}
+
 // The first token costs three milliseconds, each further one a half: not known from chunks of one.
 TEST(StepCost, ALargerChunkThatFitsIsFound) {
   StepCost cost;
