@@ -47,6 +47,10 @@ class SchemaFitter {
   // A schema as it is, which llguidance nearly always takes: so many of them are tried at once, in the grammar that
   // holds them, and fitted one by one where that was refused. Unset for those that need fitting.
   virtual std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const = 0;
+  // A grammar took that of plain(): fit() returns it from now on.
+  virtual void took(std::string_view schema, const JsonStyle& style, FittedSchema fitted) = 0;
+  // What fit() remembers; unset when it would have to fit.
+  virtual std::optional<FittedSchema> known(std::string_view schema, const JsonStyle& style) = 0;
   // "/properties/a/enum: the list is empty": where a fitted schema with that `reason` to be unsatisfiable says so. The
   // first time as dear as dozens of fits.
   virtual std::string why_unsatisfiable(std::string_view schema, const std::string& reason) = 0;

@@ -182,11 +182,7 @@ class Fitter final : public SchemaFitter {
       : compiler_(compiler), fitted_(kFittedSchemas, kFittedBytes), reasons_(kReasons, kFittedBytes) {}
 
   Result<FittedSchema> fit(std::string_view schema, const JsonStyle& style) override {
-    const Hash128 key = key_of(schema, style);
-    {
-      const std::lock_guard lock(mutex_);
-      if (const FittedSchema* known = fitted_.find(key)) return *known;
-    }
+    if (auto remembered = known(schema, style)) return std::move(*remembered);
     JsonStyle safe_style = style;
     if (style.whitespace.size() > limits::kRegexBytes)
       return fail(Code::invalid, fmt::format("the pattern of white space has more than {} bytes", limits::kRegexBytes));
@@ -198,9 +194,22 @@ class Fitter final : public SchemaFitter {
       TRY(fitted, fit_text(compiler_, safe_style, schema));
       return {};
     }));
-    const std::lock_guard lock(mutex_);
-    fitted_.put(key, fitted, schema.size() + fitted.json.size());
+    took(schema, style, fitted);
     return fitted;
+  }
+
+  std::optional<FittedSchema> known(std::string_view schema, const JsonStyle& style) override {
+    const Hash128 key = key_of(schema, style);
+    const std::lock_guard lock(mutex_);
+    const FittedSchema* found = fitted_.find(key);
+    return found ? std::optional(*found) : std::nullopt;
+  }
+
+  void took(std::string_view schema, const JsonStyle& style, FittedSchema fitted) override {
+    const Hash128 key = key_of(schema, style);
+    const std::size_t bytes = schema.size() + fitted.json.size();
+    const std::lock_guard lock(mutex_);
+    fitted_.put(key, std::move(fitted), bytes);
   }
 
   std::optional<FittedSchema> plain(std::string_view schema, const JsonStyle& style) const override {

@@ -36,6 +36,10 @@ class FakeFitter : public constrain::SchemaFitter {
   std::optional<constrain::FittedSchema> plain(std::string_view, const constrain::JsonStyle&) const override {
     return std::nullopt;
   }
+  void took(std::string_view, const constrain::JsonStyle&, constrain::FittedSchema) override {}
+  std::optional<constrain::FittedSchema> known(std::string_view, const constrain::JsonStyle&) override {
+    return std::nullopt;
+  }
   std::string why_unsatisfiable(std::string_view, const std::string& reason) override { return reason; }
   std::vector<std::string> styles;
 };

@@ -1,7 +1,5 @@
 #include "chat/dialect/constraint_writer.h"
 
-#include <fmt/format.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,7 +13,6 @@ namespace kvern::chat {
 namespace {
 
 constexpr std::size_t kWrittenBytes = 16 * limits::kGrammarBytes;
-constexpr std::size_t kTakenBytes = 32 * limits::kToolSchemaBytes;
 
 // Everything write_constraint() looks at, each part with its length before it.
 class Key {
@@ -64,50 +61,52 @@ Hash128 key_of(const ChatRequest& request, bool in_reasoning) {
   return key.hash();
 }
 
-}  // namespace
-
-// Fits only what is not plain. Plain schemas that a grammar took once are no question any more.
-class ConstraintWriter::TrustingFitter final : public constrain::SchemaFitter {
+// Fits only what is neither plain nor known.
+class TrustingFitter final : public constrain::SchemaFitter {
  public:
-  explicit TrustingFitter(ConstraintWriter& writer) : writer_(writer) {}
+  explicit TrustingFitter(constrain::SchemaFitter& fitter) : fitter_(fitter) {}
 
   Result<constrain::FittedSchema> fit(std::string_view schema, const constrain::JsonStyle& style) override {
-    const Hash128 key =
-        xxh3_128(fmt::format("{}\n{}\n{}\n{}", style.item_separator, style.key_separator, style.whitespace, schema));
-    {
-      const std::lock_guard lock(writer_.mutex_);
-      if (const auto* known = writer_.taken_.find(key)) return *known;
-    }
-    auto plain = fitter().plain(schema, style);
-    if (!plain) return fitter().fit(schema, style);
-    tried_.emplace_back(key, *plain);
-    return std::move(*plain);
+    if (auto remembered = known(schema, style)) return std::move(*remembered);
+    auto fitted = plain(schema, style);
+    if (!fitted) return fitter_.fit(schema, style);
+    tried_.push_back({std::string(schema), style, *fitted});
+    return std::move(*fitted);
   }
-  Status check(std::string_view schema) override { return fitter().check(schema); }
+  Status check(std::string_view schema) override { return fitter_.check(schema); }
   std::optional<constrain::FittedSchema> plain(std::string_view schema,
                                                const constrain::JsonStyle& style) const override {
-    return fitter().plain(schema, style);
+    return fitter_.plain(schema, style);
+  }
+  void took(std::string_view schema, const constrain::JsonStyle& style, constrain::FittedSchema fitted) override {
+    fitter_.took(schema, style, std::move(fitted));
+  }
+  std::optional<constrain::FittedSchema> known(std::string_view schema, const constrain::JsonStyle& style) override {
+    return fitter_.known(schema, style);
   }
   std::string why_unsatisfiable(std::string_view schema, const std::string& reason) override {
-    return fitter().why_unsatisfiable(schema, reason);
+    return fitter_.why_unsatisfiable(schema, reason);
   }
 
   bool tried_any() const { return !tried_.empty(); }
 
-  void taken() {
-    const std::lock_guard lock(writer_.mutex_);
-    for (auto& [key, fitted] : tried_) {
-      const std::size_t bytes = fitted.json.size();
-      writer_.taken_.put(key, std::move(fitted), bytes);
-    }
+  // The grammar of all that was tried compiled.
+  void took_all() {
+    for (Tried& tried : tried_) took(tried.schema, tried.style, std::move(tried.fitted));
   }
 
  private:
-  constrain::SchemaFitter& fitter() const { return writer_.fitter_; }
+  struct Tried {
+    std::string schema;
+    constrain::JsonStyle style;
+    constrain::FittedSchema fitted;
+  };
 
-  ConstraintWriter& writer_;
-  std::vector<std::pair<Hash128, constrain::FittedSchema>> tried_;
+  constrain::SchemaFitter& fitter_;
+  std::vector<Tried> tried_;
 };
+
+}  // namespace
 
 ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, constrain::Compiler& compiler,
                                    constrain::SchemaFitter& fitter)
@@ -115,8 +114,7 @@ ConstraintWriter::ConstraintWriter(const Chosen& chosen, const Vocab& vocab, con
       vocab_(vocab),
       compiler_(compiler),
       fitter_(fitter),
-      written_(limits::kCompiledGrammars, kWrittenBytes),
-      taken_(2 * limits::kTools, kTakenBytes) {}
+      written_(limits::kCompiledGrammars, kWrittenBytes) {}
 
 Result<ConstraintSpec> ConstraintWriter::write(const ChatRequest& request, bool in_reasoning, bool* is_new,
                                                const GivenUp& given_up) {
@@ -141,12 +139,12 @@ Result<ConstraintSpec> ConstraintWriter::write_new(const ChatRequest& request, b
     return write_constraint(*chosen_.dialect, chosen_.reasons, in_reasoning, request, vocab_, compiler_, fitter,
                             given_up);
   };
-  TrustingFitter trusting(*this);
+  TrustingFitter trusting(fitter_);
   auto spec = write(trusting);
   if (!spec || !trusting.tried_any()) return spec;
   if (given_up && given_up()) return fail(Code::cancelled, "the client left");
   if (!compiler_.compile(spec->lark)) return write(fitter_);
-  trusting.taken();
+  trusting.took_all();
   return spec;
 }
 

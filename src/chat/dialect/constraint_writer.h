@@ -22,8 +22,6 @@ class ConstraintWriter {
                                const GivenUp& given_up = {});
 
  private:
-  class TrustingFitter;
-
   Result<ConstraintSpec> write_new(const ChatRequest& request, bool in_reasoning, const GivenUp& given_up);
 
   const Chosen& chosen_;
@@ -32,7 +30,6 @@ class ConstraintWriter {
   constrain::SchemaFitter& fitter_;
   std::mutex mutex_;
   constrain::Lru<std::shared_ptr<const ConstraintSpec>> written_;
-  constrain::Lru<constrain::FittedSchema> taken_;  // plain schemas of grammars that compiled
 };
 
 }  // namespace kvern::chat

@@ -26,6 +26,12 @@ class CountingFitter : public constrain::SchemaFitter {
                                                const constrain::JsonStyle& style) const override {
     return fitter_->plain(schema, style);
   }
+  void took(std::string_view schema, const constrain::JsonStyle& style, constrain::FittedSchema schema_taken) override {
+    fitter_->took(schema, style, std::move(schema_taken));
+  }
+  std::optional<constrain::FittedSchema> known(std::string_view schema, const constrain::JsonStyle& style) override {
+    return fitter_->known(schema, style);
+  }
   std::string why_unsatisfiable(std::string_view schema, const std::string& reason) override {
     return fitter_->why_unsatisfiable(schema, reason);
   }

@@ -469,7 +469,7 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   Info info = describe(model.get(), context.get(), options);
   info.context = std::min(context_tokens, info.cells);
   info.bytes_per_token = token_bytes;
-  const bool one_row_by_cells = !llama_supports_gpu_offload() && threads > 1 && options.batch > 1 &&
+  const bool one_row_by_cells = !info.rows_in_parallel && threads > 1 && options.batch > 1 &&
                                 (type->second == GGML_TYPE_F16 || type->second == GGML_TYPE_F32);
   auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info), one_row_by_cells);
   TRY_OK(engine->probe());
