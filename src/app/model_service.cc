@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "app/disk_tier.h"
+#include "app/engines.h"
 #include "app/weights_hash.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -17,50 +18,13 @@
 #include "base/utf8.h"
 #include "cache/self_test.h"
 #include "engine/fake/fake_engine.h"
-#include "engine/llama/llama_engine.h"
 #include "http/auth.h"
 
 namespace kvern::app {
 namespace {
 
-constexpr std::string_view kFakePrefix = "fake:";
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
-// However little memory seems to be left, this much KV is tried.
-constexpr std::uint64_t kKvBytesMin = kGiB / 4;
-// Idle conversations kept in device cells beside the running ones.
-constexpr std::int32_t kIdleSequences = 12;
 constexpr int kDiskCloseTimeout_ms = 7'000;
-
-bool is_fake(const ServeOptions& options) { return options.model.starts_with(kFakePrefix); }
-
-std::int32_t sequences(const ServeOptions& options) {
-  const auto wanted = options.parallel + kIdleSequences;
-  return std::min(wanted, static_cast<std::int32_t>(limits::kSequences));
-}
-
-Result<std::unique_ptr<engine::Engine>> make_engine(const ServeOptions& options, const ServeHooks& hooks,
-                                                    const std::string& weights, const std::stop_token& stop) {
-  if (is_fake(options)) {
-    engine::Overrides overrides;
-    overrides.context = options.context;
-    overrides.sequences = sequences(options);
-    return engine::make_fake_engine(options.model.substr(kFakePrefix.size()), overrides);
-  }
-  engine::LlamaOptions llama;
-  llama.model_path = options.model;
-  llama.context = options.context;
-  llama.sequences = sequences(options);
-  llama.threads = options.threads;
-  llama.kv_type = options.kv_type;
-  if (const auto available = available_memory()) llama.kv_bytes_max = std::max(*available / 3, kKvBytesMin);
-  llama.pool_factor = options.parallel > 1 ? 2 : 1;
-  llama.weights_hash = weights;
-  llama.load_progress = [progress = hooks.load_progress, stop](float fraction) {
-    if (progress) progress(fraction);
-    return !stop.stop_requested();
-  };
-  return engine::make_llama_engine(llama);
-}
 
 Result<std::string> read_template(const std::string& path) {
   std::error_code error;
@@ -83,7 +47,8 @@ std::vector<std::string> model_names(const ServeOptions& options) {
   for (std::string name; std::getline(list, name, ',');) {
     if (!name.empty()) names.push_back(name);
   }
-  if (names.empty()) names.push_back(is_fake(options) ? "fake" : std::filesystem::path(options.model).stem().string());
+  if (names.empty())
+    names.push_back(is_fake(options.model) ? "fake" : std::filesystem::path(options.model).stem().string());
   return names;
 }
 
@@ -107,14 +72,17 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   // Saved rows say nothing about the weights they were computed with; the fingerprint does.
   std::string weights;
   bool disk = wants_disk(options);
-  if (disk && !is_fake(options)) {
+  if (disk && !is_fake(options.model)) {
     auto hash = weights_hash(options.model, options.cache_dir, hooks.load_progress);
     if (!hash) log::warn("no disk cache", {{"why", hash.error().message}});
     disk = hash.has_value();
     weights = std::move(hash).value_or("");
   }
-  TRY(service->engine_, make_engine(options, hooks, weights, stop));
+  TRY(service->engine_, make_engine(options, weights, hooks.load_progress, stop));
   const engine::Info& info = service->engine_->info();
+  if (!options.draft_model.empty()) {
+    TRY(service->draft_model_, make_draft_model(options, *service->engine_, hooks.load_progress, stop));
+  }
 
   chat::RendererOptions renderer{info.chat_template, options.dialect, options.keep_transport_headers};
   if (!options.chat_template_file.empty()) {
@@ -139,6 +107,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   scheduler.parallel = options.parallel;
   scheduler.latency_target = options.latency_target;
   scheduler.draft_max = options.draft_max;
+  scheduler.draft_model = service->draft_model_.get();
   scheduler.reuse_log = service->reuse_log_.get();
   scheduler.on_end = [metrics = &service->metrics_](const Usage& usage, FinishReason finish) {
     metrics->request(usage, finish);

@@ -99,6 +99,7 @@ class ModelService {
   std::uint64_t cache_ram_bytes_ = 0;
   std::size_t longest_piece_bytes_ = 1;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<schedule::DraftModel> draft_model_;  // null without --draft
   std::unique_ptr<constrain::Compiler> compiler_;
   std::unique_ptr<constrain::SchemaFitter> fitter_;
   std::unique_ptr<chat::Renderer> renderer_;

@@ -17,12 +17,13 @@ struct ServeOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
   std::string unix_socket;
-  std::int32_t context = 0;                       // tokens one conversation may hold; 0: what the model was trained for
-  std::int32_t parallel = 4;                      // sequences decoding at once
-  std::optional<std::int32_t> draft_max;          // tokens guessed ahead of an answer in one step; 0: none
-  double latency_target = 1.5;                    // a step with prefill beside streams, in steps without
-  std::int32_t threads = 0;                       // 0: physical cores
-  std::string cache_dir;                          // empty: the user's cache folder
+  std::int32_t context = 0;               // tokens one conversation may hold; 0: what the model was trained for
+  std::string draft_model = {};           // path to a GGUF that guesses ahead, or "fake:SCRIPT.json"; empty: none
+  std::int32_t parallel = 4;              // sequences decoding at once
+  std::optional<std::int32_t> draft_max;  // tokens guessed ahead of an answer in one step; 0: none
+  double latency_target = 1.5;            // a step with prefill beside streams, in steps without
+  std::int32_t threads = 0;               // 0: physical cores
+  std::string cache_dir;                  // empty: the user's cache folder
   std::optional<std::uint64_t> cache_ram_bytes;   // unset: a quarter of available memory, 8 GiB at most
   std::optional<std::uint64_t> cache_disk_bytes;  // unset: by the room there is; 0: nothing on disk
   bool no_cache = false;

@@ -41,8 +41,7 @@ struct ForeignFlag {
 };
 
 // What several servers' users are told.
-inline constexpr std::string_view kNoDraft =
-    "no draft model is used: guesses come from the conversation itself, see --draft-max";
+inline constexpr std::string_view kDraftTuned = "not needed; how much is guessed follows from what it is worth here";
 inline constexpr std::string_view kChunks = "not needed; prompts are computed in chunks that let others go on";
 
 struct ForeignServer {

@@ -135,9 +135,22 @@ TEST(ForeignFlags, LinesForTheMlxServersStartKvern) {
                          "--trust-remote-code", "--draft-model", "small", "--num-draft-tokens", "3"});
   ASSERT_TRUE(lm) << lm.error().message;
   EXPECT_EQ(lm->options.cache_ram_bytes, std::uint64_t{8} << 30);
+  EXPECT_EQ(lm->options.draft_model, "small");
+  EXPECT_EQ(lm->options.draft_max, 3);
   EXPECT_EQ(lm->options.parallel, 8);
   EXPECT_EQ(lm->options.defaults.sampling.temperature, 0);
   EXPECT_EQ(lm->log_level, log::Level::warn);
+}
+
+TEST(ForeignFlags, ADraftModelIsOneHere) {
+  const auto spelt = serve({"-md", "small.gguf", "--draft-n", "8", "--draft-min", "2", "-ngld", "99"});
+  ASSERT_TRUE(spelt) << spelt.error().message;
+  EXPECT_EQ(spelt->options.draft_model, "small.gguf");
+  EXPECT_EQ(spelt->options.draft_max, 8);
+  // llama-server's --draft is a number, and ours a model.
+  EXPECT_EQ(serve({"--draft", "12"})->options.draft_max, 12);
+  EXPECT_EQ(serve({"--draft", "12"})->options.draft_model, "");
+  EXPECT_EQ(serve({"--draft", "12b.gguf"})->options.draft_model, "12b.gguf");
 }
 
 TEST(ForeignFlags, AModelOfHuggingFacesIsLookedForByItsName) {

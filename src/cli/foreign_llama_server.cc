@@ -247,15 +247,17 @@ constexpr std::array kFlags = {
     ForeignFlag{"--models-autoload, --no-models-autoload", "", Effect::nothing, "", "one server serves one model"},
     ForeignFlag{"--sleep-idle-seconds", "N", Effect::nothing, "", "the model stays loaded"},
     ForeignFlag{"--draft-max", "N", Effect::same, "", "the most that is guessed ahead in one step"},
-    ForeignFlag{"--draft, --draft-n, --spec-draft-n-max", "N", Effect::maps, "draft-max",
+    ForeignFlag{"--draft", "N", Effect::same, "", "a number is --draft-max, anything else a draft model"},
+    ForeignFlag{"--draft-n, --spec-draft-n-max", "N", Effect::maps, "draft-max",
                 "the most that is guessed ahead in one step"},
-    ForeignFlag{"-md, --model-draft, --spec-draft-model, -hfd, --hf-repo-draft, --spec-type, --draft-min, "
-                "--draft-n-min, --spec-draft-n-min, --draft-p-min, "
+    ForeignFlag{"-md, --model-draft, --spec-draft-model", "FNAME", Effect::maps, "draft", ""},
+    ForeignFlag{"-hfd, --hf-repo-draft", "REPO", Effect::maps, "draft", "looked for among downloaded models"},
+    ForeignFlag{"--spec-type, --draft-min, --draft-n-min, --spec-draft-n-min, --draft-p-min, "
                 "--spec-draft-p-min, -ngld, --gpu-layers-draft, --n-gpu-layers-draft, -cd, --ctx-size-draft, -td, "
                 "--threads-draft, -devd, --device-draft, -ctkd, --cache-type-k-draft, -ctvd, --cache-type-v-draft, "
                 "-lcs, --lookup-cache-static, -lcd, --lookup-cache-dynamic",
-                "VALUE", Effect::nothing, "", kNoDraft},
-    ForeignFlag{"--spec-default", "", Effect::nothing, "", kNoDraft},
+                "VALUE", Effect::nothing, "", kDraftTuned},
+    ForeignFlag{"--spec-default", "", Effect::nothing, "", kDraftTuned},
 
     ForeignFlag{"-v, --verbose, --log-verbose", "", Effect::maps, "log-level", "", debug_level},
     ForeignFlag{"-lv, --verbosity, --log-verbosity", "N", Effect::maps, "log-level", "", level_of_number},

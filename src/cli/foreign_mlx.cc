@@ -58,8 +58,8 @@ constexpr std::array kTextgen = {
     ForeignFlag{"--prefill-step-size, --preprocess-batch-size", "N", Effect::nothing, "", kChunks},
     ForeignFlag{"-q, --quantize", "TYPE", Effect::refused, "",
                 "models are not converted; give a GGUF file of the type you want"},
-    ForeignFlag{"--draft-model-path, --draft-model", "PATH", Effect::nothing, "", kNoDraft},
-    ForeignFlag{"--num-draft-tokens", "N", Effect::nothing, "", kNoDraft},
+    ForeignFlag{"--draft-model-path, --draft-model", "PATH", Effect::maps, "draft", "a GGUF file"},
+    ForeignFlag{"--num-draft-tokens", "N", Effect::maps, "draft-max", "the most that is guessed ahead in one step"},
 };
 
 constexpr std::array kMlxLm = {
@@ -69,8 +69,8 @@ constexpr std::array kMlxLm = {
     ForeignFlag{"--host", "ADDRESS", Effect::same, "", ""},
     ForeignFlag{"--port", "N", Effect::same, "", ""},
     ForeignFlag{"--allowed-origins", "LIST", Effect::nothing, "", "pages of other origins are not let in"},
-    ForeignFlag{"--draft-model", "PATH", Effect::nothing, "", kNoDraft},
-    ForeignFlag{"--num-draft-tokens", "N", Effect::nothing, "", kNoDraft},
+    ForeignFlag{"--draft-model", "PATH", Effect::maps, "draft", "a GGUF file"},
+    ForeignFlag{"--num-draft-tokens", "N", Effect::maps, "draft-max", "the most that is guessed ahead in one step"},
     ForeignFlag{"--trust-remote-code", "", Effect::nothing, "", "not needed, a GGUF file has no code"},
     ForeignFlag{"--log-level", "LEVEL", Effect::same, "", "of either case"},
     ForeignFlag{"--chat-template", "FILE", Effect::same, "", "but the name of a file, not the template's text"},

@@ -165,6 +165,8 @@ TEST(ServeFlags, WrongValuesNameTheirFlag) {
   EXPECT_THAT(error_of({"--log-format", "xml"}), HasSubstr("--log-format"));
   EXPECT_THAT(error_of({"--parallel", "0"}), HasSubstr("--parallel"));
   EXPECT_THAT(error_of({"--draft-max", "65"}), HasSubstr("--draft-max"));
+  EXPECT_THAT(error_of({"--draft", "65"}), HasSubstr("--draft"));
+  EXPECT_THAT(error_of({"--draft", ""}), HasSubstr("needs a model"));
   for (const char* ratio : {"0.9", "nan", "inf", "1001", "1.5x", "fast"})
     EXPECT_THAT(error_of({"--latency-target", ratio}), HasSubstr("--latency-target")) << ratio;
   EXPECT_THAT(error_of({}, {{"KVERN_PORT", "x"}}), HasSubstr("KVERN_PORT: 'x'"));

@@ -113,6 +113,11 @@ Status serve(std::span<const std::string> arguments) {
   TRY(const std::filesystem::path folder, cache_folder(options.cache_dir, environment));
   options.cache_dir = folder.string();
   TRY(options.model, resolve_model(options.model, folder, run_child));
+  if (!options.draft_model.empty()) {
+    auto draft = resolve_model(options.draft_model, folder, run_child);
+    if (!draft) return fail(draft.error().code, draft.error().message, settings.origin("draft"));
+    options.draft_model = std::move(*draft);
+  }
 
   ProgressLine progress;
   app::ServeHooks hooks;

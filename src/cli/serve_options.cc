@@ -33,8 +33,8 @@ constexpr std::array kFlags = {
     Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
     Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
     Flag{"latency-target", 0, "RATIO", "WORK", "how far a prompt may slow running answers; default: 1.5"},
-    Flag{"draft-max", 0, "N", "WORK",
-         "tokens guessed ahead from the conversation at most; default: 16 on a GPU, else 0"},
+    Flag{"draft", 0, "MODEL", "WORK", "a small model of the same family that guesses ahead; given as --model is"},
+    Flag{"draft-max", 0, "N", "WORK", "tokens guessed ahead at most; default: 16 on a GPU or with --draft, else 0"},
     Flag{"threads", 't', "N", "WORK", "default: one a physical core"},
     Flag{"cache-ram", 0, "SIZE", "CACHE", "memory for known prompts, such as 16G; 0: none; default: auto"},
     Flag{"cache-disk", 0, "SIZE", "CACHE", "disk for known prompts, such as 40G; 0: none; default: auto"},
@@ -111,6 +111,20 @@ Status read_log(const Settings& settings, ServeSettings& out) {
   return {};
 }
 
+// A number is llama-server's --draft, the most that is guessed.
+Status read_draft(const Settings& settings, app::ServeOptions& options) {
+  const std::string word = settings.text("draft");
+  const Setting* given = settings.find("draft");
+  if (given && word.empty()) return fail(Code::invalid, "needs a model: a GGUF file or a name", given->origin);
+  if (word.empty() || word.find_first_not_of("0123456789") != std::string::npos) {
+    options.draft_model = word;
+    return {};
+  }
+  TRY(const std::int32_t tokens, count_of(settings, "draft", 0, 0, limits::kDraftTokensMax));
+  if (!options.draft_max) options.draft_max = tokens;
+  return {};
+}
+
 Status check_reach(const Settings& settings, const app::ServeOptions& options) {
   TRY(const bool open, settings.on("no-auth"));
   if (open || !options.unix_socket.empty() || !options.api_keys.empty() || is_loopback(options.host)) return {};
@@ -163,6 +177,7 @@ Result<ServeSettings> serve_settings(const Settings& settings) {
   if (settings.find("draft-max")) {
     TRY(options.draft_max, count_of(settings, "draft-max", 0, 0, limits::kDraftTokensMax));
   }
+  TRY_OK(read_draft(settings, options));
   TRY(options.threads, count_of(settings, "threads", 0, 0, 4'096));
   TRY(options.cache_ram_bytes, size_of(settings, "cache-ram"));
   TRY(options.cache_disk_bytes, size_of(settings, "cache-disk"));

@@ -14,6 +14,10 @@ constexpr std::int32_t kWorthWaitingTokens = 16;
 constexpr std::int32_t kHeadroomTokens = 64;
 // After so many loads that came to nothing a prompt is computed.
 constexpr std::int32_t kLossesMax = 3;
+// A prompt takes the place of one that has at least so many times as much left, and so many may have lost theirs at
+// once.
+constexpr std::int32_t kFarLess = 4;
+constexpr std::int32_t kAsideMax = 4;
 // Waiting prompts a round looks up in the cache again; each costs some microseconds.
 constexpr std::size_t kLookUps = 16;
 
@@ -56,30 +60,85 @@ bool Scheduler::still_crowded() const {
          std::any_of(running_.begin(), running_.end(), moves);
 }
 
+std::int32_t Scheduler::active() const {
+  return static_cast<std::int32_t>(std::count_if(
+      running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked() && !sequence->aside; }));
+}
+
 // By claim. Who waits for a shared prefix lets others pass; who waits for cells does not, or a long prompt
 // would starve. Parked sequences do not count: a slow reader, or who waits for a grammar, holds cells, not a
 // place.
 void Scheduler::admit() {
-  if (waiting_.empty() || still_crowded()) return;
-  crowded_ = false;
-  std::int32_t active = static_cast<std::int32_t>(
-      std::count_if(running_.begin(), running_.end(), [](const auto& sequence) { return !sequence->parked(); }));
-  if (active >= options_.parallel) return;
-  order_waiting();
-  for (std::size_t i = 0; i < order_.size() && active < options_.parallel;) {
+  // Ordering those who wait is not for every step of a stream.
+  const bool closed = waiting_.empty() || still_crowded() || (active() >= options_.parallel && !lends_place());
+  if (!closed) order_waiting();
+  for (std::size_t i = 0; !closed && i < order_.size();) {
     if (must_wait_for_prefix(*order_[i])) {
       ++i;
       continue;
     }
     Sequence& sequence = *order_[i];
+    if (!make_place(sequence)) break;
     const Status started = start(sequence);
     if (!started && started.error().code == Code::busy && !running_.empty()) break;
     order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(i));
     place(sequence, started);
-    active += started.has_value();
     sort_from(i);  // somebody may have been passed over often enough now
   }
+  if (!still_crowded()) crowded_ = false;
+  while (active() < options_.parallel) {
+    Sequence* next = first_aside();
+    if (next == nullptr) break;
+    next->aside = false;
+  }
   std::sort(running_.begin(), running_.end(), [](const auto& a, const auto& b) { return a->arrival() < b->arrival(); });
+}
+
+// Whether there is a place for who goes first of those waiting. One that has far less to compute takes that of a prompt
+// which is being computed; that one keeps its cells and goes on later.
+bool Scheduler::make_place(const Sequence& wanted) {
+  if (active() < options_.parallel) {
+    const Sequence* next = first_aside();
+    return next == nullptr || goes_before(claim_of(wanted), claim_of(*next));
+  }
+  Sequence* longest = nullptr;
+  for (const SequencePtr& running : running_) {
+    if (!is_computing(*running) || wanted.work > running->pending() / kFarLess) continue;
+    if (!goes_before(claim_of(wanted), claim_of(*running)) || is_awaited(*running)) continue;
+    if (longest == nullptr || goes_before(claim_of(*longest), claim_of(*running))) longest = running.get();
+  }
+  if (longest == nullptr || !lends_place()) return false;
+  longest->aside = true;
+  longest->passed += longest->arrival() < wanted.arrival();
+  return true;
+}
+
+bool Scheduler::is_computing(const Sequence& running) {
+  return running.prefilling() && !running.started() && !running.restoring && !running.aside && !running.parked();
+}
+
+// Whether a prompt that is being computed may lose its place.
+bool Scheduler::lends_place() const {
+  const auto aside = std::count_if(running_.begin(), running_.end(), [](const auto& one) { return one->aside; });
+  return aside < kAsideMax && std::any_of(running_.begin(), running_.end(), [](const auto& one) {
+           return is_computing(*one) && one->pending() >= kFarLess;
+         });
+}
+
+Sequence* Scheduler::first_aside() const {
+  Sequence* first = nullptr;
+  for (const SequencePtr& running : running_) {
+    if (running->aside && (first == nullptr || goes_before(claim_of(*running), claim_of(*first))))
+      first = running.get();
+  }
+  return first;
+}
+
+// Others wait for what it computes.
+bool Scheduler::is_awaited(const Sequence& running) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [&](const auto& waiting) {
+    return waiting->awaits_tokens > running.computed && waiting->awaits_arrival == running.arrival();
+  });
 }
 
 // From waiting to running, or to its end when it cannot start.

@@ -60,6 +60,7 @@ void Scheduler::put_back(std::size_t index) {
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(index));
   sequence->lease.reset();
   sequence->restoring = false;
+  sequence->aside = false;
   sequence->computed = 0;
   sequence->passed = 0;
   ++changes_;

@@ -12,7 +12,8 @@ namespace {
 
 std::int32_t draft_max(const engine::Info& info, const SchedulerOptions& options) {
   if (info.state != engine::StateKind::attention) return 0;
-  return options.draft_max.value_or(info.rows_in_parallel ? limits::kDraftTokens : 0);
+  const bool pays = info.rows_in_parallel || options.draft_model != nullptr;
+  return options.draft_max.value_or(pays ? limits::kDraftTokens : 0);
 }
 
 constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
@@ -32,7 +33,8 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
       options_(options),
       draft_max_(draft_max(engine.info(), options)),
       context_(std::min(engine.info().context, engine.info().cells)),
-      seeds_(options.seed) {
+      seeds_(options.seed),
+      credit_(options.latency_target) {
   options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
   if (!engine.info().rows_in_parallel) options_.limits.batch = std::min(options_.limits.batch, kSerialBatch);
   options_.parallel = std::clamp(options_.parallel, 1, engine.info().sequences);
@@ -266,28 +268,6 @@ void Scheduler::save_beside() {
   const std::int64_t took_us = clock_.now_us() - begin_us;
   save_us_ = blend(save_us_, took_us);
   save_credit_us_ -= static_cast<double>(took_us);
-}
-
-void Scheduler::make_plan() {
-  items_.clear();
-  std::int32_t decoding = 0;
-  for (const SequencePtr& sequence : running_) {
-    std::int32_t pending = sequence->restoring ? 0 : sequence->computable();
-    if (cache_.needs_boundaries()) pending = std::min(pending, sequence->next_stop() - sequence->computed);
-    PlanItem& item = items_.emplace_back();
-    item.pending = std::max(pending, 0);
-    item.decoding = sequence->decoding();
-    item.parked = sequence->parked();
-    // Its client's share is counted over all clients: not in every step of a stream.
-    if (item.prefills()) item.claim = claim_of(*sequence);
-    decoding += item.decodes();
-  }
-  PlanLimits limits = options_.limits;
-  limits.beside_us.reset();
-  if (const auto decode_us = cost_.decode_us(decoding)) limits.beside_us = *decode_us * (options_.latency_target - 1);
-  for (std::size_t i = 0; decoding > 0 && i < items_.size(); ++i)
-    items_[i].chunk = cost_.chunk(running_[i]->computed, limits.beside_us.value_or(0));
-  schedule::make_plan(items_, limits, plan_);
 }
 
 void Scheduler::publish_stats() {

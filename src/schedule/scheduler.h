@@ -33,7 +33,9 @@
 #include "constrain/constraint.h"
 #include "core/generator.h"
 #include "engine/engine.h"
+#include "schedule/draft_model.h"
 #include "schedule/fair_share.h"
+#include "schedule/latency_credit.h"
 #include "schedule/plan.h"
 #include "schedule/priority.h"
 #include "schedule/reuse_log.h"
@@ -46,8 +48,10 @@ struct SchedulerOptions {
   std::int32_t parallel = 4;    // sequences running at once
   PlanLimits limits;            // beside_us follows from what is measured
   double latency_target = 1.5;  // how long a step with prefill beside streams may take, in steps without
-  // Tokens guessed ahead of a stream in one step; 0: none. Unset: limits::kDraftTokens where rows cost little.
+  // Tokens guessed ahead of a stream in one step; 0: none. Unset: limits::kDraftTokens where rows cost little or there
+  // is a draft model.
   std::optional<std::int32_t> draft_max{};
+  DraftModel* draft_model = nullptr;  // guesses, too, where it is given; must outlive the scheduler
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
   ReuseLog* reuse_log = nullptr;                           // may be null
@@ -108,6 +112,15 @@ class Scheduler final : public Generator {
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
+  struct DraftRoom {
+    std::int32_t tokens = 0;    // that the step may still have
+    std::int32_t catch_up = 0;  // that the draft model may compute of what a stream has
+  };
+  // A stream the draft model guesses for in this step.
+  struct Asked {
+    std::size_t share = 0;
+    DraftModel::Wanted wanted{};
+  };
 
   Status enqueue(Sequence::Start start);
   Grammar compile(const std::string& lark) const;
@@ -119,6 +132,12 @@ class Scheduler final : public Generator {
   void order_waiting();
   void sort_from(std::size_t begin);
   void admit();
+  std::int32_t active() const;
+  bool make_place(const Sequence& wanted);
+  static bool is_computing(const Sequence& running);
+  bool lends_place() const;
+  Sequence* first_aside() const;
+  bool is_awaited(const Sequence& running) const;
   bool still_crowded() const;
   void place(Sequence& sequence, const Status& started);
   bool must_wait_for_prefix(Sequence& waiting);
@@ -128,7 +147,14 @@ class Scheduler final : public Generator {
   void put_back(std::size_t index);
   void save_beside();
   void make_plan();
+  void size_chunks(PlanLimits& limits);
+  void save_up(PlanLimits& limits, std::int32_t prompt_tokens);
+  bool goes_at_once(const Sequence& prompt) const;
   void draft();
+  std::int32_t catch_up_tokens(double alone_us) const;
+  std::int32_t ask_draft_model(std::size_t share, const Sequence::Guess& guess, DraftLength::Step& step,
+                               const DraftRoom& room);
+  void take_guesses(std::int32_t catch_up_max);
   void drop_drafts();
   bool secure_cells();
   void give_way();
@@ -136,6 +162,7 @@ class Scheduler final : public Generator {
   void preempt(std::size_t index);
   void decode();
   void measure(std::int64_t took_us);
+  void count_credit(const StepShape& shape, std::int64_t took_us);
   void count_passed();
   void settle(std::int64_t took_us);
   void settle_draft(Sequence& sequence, std::int32_t drafted);
@@ -172,8 +199,12 @@ class Scheduler final : public Generator {
   Plan plan_;
   std::vector<engine::BatchToken> batch_;
   std::vector<std::span<const float>> rows_;  // scratch: logits of one sequence
+  std::vector<Asked> wanted_;                 // scratch, of which the first asked_ count
+  std::vector<DraftModel::Wanted*> requests_;
+  std::size_t asked_ = 0;
 
   StepCost cost_;
+  LatencyCredit credit_;
   // Measured, us; for sharing a step's time between decoding and moving blocks.
   double step_us_ = 0;           // a step that decodes
   double save_us_ = 0;           // one block to RAM

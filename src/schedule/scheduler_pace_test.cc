@@ -85,6 +85,68 @@ TEST(SchedulerPace, TheTargetHoldsAsAPromptGrowsDeep) {
   EXPECT_GT(steps, 60);
 }
 
+// Beside a stream 60 tokens would take twelve steps.
+TEST(SchedulerPace, AShortPromptIsComputedAtOnceBesideAStreamThatRanUndisturbed) {
+  PacedWorld world;
+  world.ask(world.prompt(500, 'a'));
+  world.story();
+  for (int i = 0; i < 20; ++i) world.scheduler().step();
+  const auto first = world.submit(world.prompt(60, 'b'));
+  EXPECT_EQ(world.step_us(), kDecode_us + 60 * 100);
+  EXPECT_EQ(World::take(*first).text, "F");
+}
+
+TEST(SchedulerPace, WhatIsSpentMustBeSavedAgain) {
+  PacedWorld world(with(1.1), {10'000, 1'000, 0});  // a token beside a stream, at most 35 at once
+  const auto stream = world.story();
+  for (int i = 0; i < 64; ++i) world.scheduler().step();
+  int longer = 0;
+  for (char c = 'a'; c < 'e'; ++c) world.submit(world.prompt(32, c));
+  while (world.scheduler().requests()[0].completion_tokens > 1 && !World::take(*stream).ended)
+    longer += world.step_us() > 2 * 11'000;
+  EXPECT_EQ(longer, 1);
+}
+
+TEST(SchedulerPace, OfShortPromptsThatComeTogetherEachHasItsFirstTokenBeforeTheFirstGoesOn) {
+  PacedWorld world({}, {10'000, 1'000, 0});
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (char c = 'a'; c < 'e'; ++c) {
+    GenerateRequest r = world.prompt(40, c);
+    r.prompt.tokens = world.tokens(std::string(1, c) + World::turn("long story"));
+    streams.push_back(world.submit(std::move(r)));
+  }
+  for (int i = 0; i < 5; ++i) world.scheduler().step();
+  for (const auto& stream : streams) {
+    const std::size_t said = World::take(*stream).text.size();
+    EXPECT_GE(said, 1U);
+    EXPECT_LE(said, 5U);
+  }
+}
+
+// One place is taken by a stream, one by a long prompt, and others wait.
+TEST(SchedulerPace, WhereFewTokensAreDearAndOthersWaitAPromptIsComputedInBatches) {
+  const engine::FakeCost cost{.step_us = 10'000, .token_us = 500, .position_us = 0, .few_us = 1'000};
+  const auto longest_us = [&](bool crowd) {
+    PacedWorld world(with(1.5, 2), cost, {.rows_in_parallel = false});
+    const auto stream = world.story();
+    const auto prompt = world.submit(world.prompt(1500, 'a'));
+    if (crowd) world.submit(world.prompt(1000, 'b'));
+    std::int64_t longest = 0;
+    std::int64_t all = 0;
+    while (!World::take(*stream).ended) {
+      const std::int64_t us = world.step_us();
+      longest = std::max(longest, us);
+      all += us;
+    }
+    return std::pair(longest, all);
+  };
+  const auto [even, alone_us] = longest_us(false);
+  const auto [lumpy, crowd_us] = longest_us(true);
+  EXPECT_LE(even, 2 * 11'500);
+  EXPECT_GE(lumpy, 10'000 + 128 * 500);
+  EXPECT_LE(static_cast<double>(crowd_us), static_cast<double>(alone_us) * 1.1) << "no slower on the whole";
+}
+
 TEST(SchedulerPace, WhileNobodyDecodesAPromptIsComputedInFullBatches) {
   PacedWorld world;
   world.submit(world.prompt(2048, 'a'));

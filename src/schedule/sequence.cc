@@ -123,10 +123,8 @@ Sequence::Guess Sequence::guess(std::int32_t tokens_max) {
   lookup_->add(tokens_);
   const PromptLookup::Guess found = lookup_->find(tokens_);
   if (found.matched == 0) return {};
-  // Each takes a place of the client's, and the token drawn behind them does.
-  const auto room = static_cast<std::int32_t>(std::min<std::size_t>(start_.stream->room(), 1024)) - 1;
-  const std::int32_t most = std::min({tokens_max, room, tokens_end_ - size() - 1});
-  for (std::size_t i = 0; std::cmp_less(draft_.size(), std::max(most, 0)); ++i) {
+  const std::int32_t most = draft_room(tokens_max);
+  for (std::size_t i = 0; std::cmp_less(draft_.size(), most); ++i) {
     const std::size_t at = found.from + i;
     const TokenId token = at < tokens_.size() ? tokens_[at] : draft_[at - tokens_.size()];
     if (vocab_.ends_generation(token)) break;
@@ -135,6 +133,20 @@ Sequence::Guess Sequence::guess(std::int32_t tokens_max) {
   if (matcher_) draft_.resize(matcher_->allowed_of(draft_));
   matched_ = found.matched;
   return {static_cast<std::int32_t>(draft_.size()), found.matched};
+}
+
+Sequence::Guess Sequence::take_guess(std::span<const TokenId> guessed) {
+  const auto most = static_cast<std::size_t>(draft_room(static_cast<std::int32_t>(guessed.size())));
+  draft_.assign(guessed.begin(), guessed.begin() + static_cast<std::ptrdiff_t>(most));
+  if (matcher_) draft_.resize(matcher_->allowed_of(draft_));
+  matched_ = DraftLength::kByModel;
+  return {static_cast<std::int32_t>(draft_.size()), matched_};
+}
+
+// Each takes a place of the client's, and the token drawn behind them does.
+std::int32_t Sequence::draft_room(std::int32_t tokens_max) const {
+  const auto places = static_cast<std::int32_t>(std::min<std::size_t>(start_.stream->room(), 1024)) - 1;
+  return std::max(std::min({tokens_max, places, tokens_end_ - size() - 1}), 0);
 }
 
 bool Sequence::accepts(TokenId token) { return !matcher_ || (matcher_->allows(token) && matcher_->accept(token)); }

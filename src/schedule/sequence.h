@@ -81,9 +81,11 @@ class Sequence {
   // grammar allows none of them, or the client has no room. cut_draft() then says how many are looked at.
   struct Guess {
     std::int32_t tokens = 0;
-    std::int32_t matched = 0;  // see PromptLookup
+    std::int32_t matched = 0;  // see PromptLookup; DraftLength::kByModel where take_guess() took it
   };
   Guess guess(std::int32_t tokens_max);
+  // The same of a draft model's guess.
+  Guess take_guess(std::span<const TokenId> guessed);
   void cut_draft(std::int32_t tokens) { draft_.resize(static_cast<std::size_t>(tokens)); }
   std::span<const TokenId> draft() const { return draft_; }
   // So many of the last draft became tokens of the turn: their cells hold what they should.
@@ -117,6 +119,7 @@ class Sequence {
   FairShare::Account* client = nullptr;  // from the inbox to the end
   std::int32_t passed = 0;               // so often in a row others went first: for a place, then for a step
   Priority priority;                     // its own, or that of one who waits for it
+  bool aside = false;                    // running, but another has its place: it is not computed
   std::int32_t preempted = 0;
   std::int32_t work = 0;        // while waiting: tokens that no tier holds, about
   std::uint64_t work_from = 0;  // the scheduler's changes when that was found, +1
@@ -130,6 +133,7 @@ class Sequence {
   std::optional<TokenId> known_token();
   bool accepts(TokenId token);
   void judge_draft();
+  std::int32_t draft_room(std::int32_t tokens_max) const;
   Progress take(TokenId token, std::span<const float> logits);
   Progress broken(Error error) const;
   std::string_view visible(TokenId token) const;

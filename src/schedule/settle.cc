@@ -55,13 +55,25 @@ void Scheduler::measure(std::int64_t took_us) {
     depths += std::int64_t{beside} * (sequence.computed + share.tokens / 2);
   }
   if (shape.beside > 0) shape.depth = static_cast<std::int32_t>(depths / shape.beside);
+  count_credit(shape, took_us);
   cost_.measured(shape, took_us);
   if (shape.decoding > 0) step_us_ = blend(step_us_, took_us);
   save_credit_us_ = std::min(save_credit_us_ + kMoveShare * static_cast<double>(took_us), 2 * save_us_);
 }
 
-// Who could have had a part of this step and got none was passed over.
+// Guesses are no disturbance: they are there to save steps.
+void Scheduler::count_credit(const StepShape& shape, std::int64_t took_us) {
+  if (shape.decoding == 0) return credit_.undisturbed();
+  const auto took = static_cast<double>(took_us);
+  if (const auto decode_us = cost_.decode_us(shape.decoding))
+    credit_.decoded(*decode_us, shape.beside > 0 ? took : *decode_us);
+}
+
+// Who could have had a part of this step and got none was passed over, if another prompt had one.
 void Scheduler::count_passed() {
+  const bool somebody = std::any_of(plan_.shares.begin(), plan_.shares.end(),
+                                    [this](const PlanShare& share) { return items_[share.item].prefills(); });
+  if (!somebody) return;
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (items_[i].prefills()) ++running_[i]->passed;
   }

@@ -4,6 +4,12 @@
 #include "schedule/scheduler.h"
 
 namespace kvern::schedule {
+namespace {
+
+// Of a draft model whose guesses take nobody knows how long.
+constexpr std::int32_t kUnmeasured = 2;
+
+}  // namespace
 
 // Drafts go into a step in which every stream has the one token it drew. A prompt's tokens are sure and a guess's are
 // not, so beside a prompt nothing is guessed; and others wait for a guess no longer than they would for a prompt.
@@ -16,15 +22,69 @@ void Scheduler::draft() {
                                   [this](const PlanShare& share) { return items_[share.item].pending > 1; });
   const auto alone_us = cost_.decode_us(streams);
   if (forced || !alone_us) return;  // the latter: this step is for finding out
-  DraftLength::Step step{streams, static_cast<double>(streams), 0};
+  DraftLength::Step step{.rows = streams, .tokens = static_cast<double>(streams)};
   if (streams > 1) step.us_max = *alone_us * options_.latency_target;
-  for (PlanShare& share : plan_.shares) {
+  const std::int32_t catch_up_max = catch_up_tokens(*alone_us);
+  asked_ = 0;
+  for (std::size_t i = 0; i < plan_.shares.size(); ++i) {
+    PlanShare& share = plan_.shares[i];
     Sequence& sequence = *running_[share.item];
     const std::int32_t rows = std::min(options_.limits.batch, StepCost::kRowsMax);
     const std::int32_t room = std::clamp(rows - plan_.tokens, 0, draft_max_);
     const Sequence::Guess guess = sequence.guess(room);
-    share.drafted = sequence.draft_length.add_to(step, guess.matched, guess.tokens, cost_);
-    sequence.cut_draft(share.drafted);
+    share.drafted = ask_draft_model(i, guess, step, {room, catch_up_max});
+    if (share.drafted == 0) share.drafted = sequence.draft_length.add_to(step, guess.matched, guess.tokens, cost_);
+    sequence.cut_draft(std::min(share.drafted, guess.tokens));
+    plan_.tokens += share.drafted;
+  }
+  if (asked_ > 0) take_guesses(catch_up_max);
+}
+
+// So many tokens the draft model may compute of what streams have, as long as a prompt beside them might take.
+std::int32_t Scheduler::catch_up_tokens(double alone_us) const {
+  static constexpr double kLeast = 32;
+  if (options_.draft_model == nullptr || options_.draft_model->catch_up_us() <= 0) return kLeast;
+  const double us = alone_us * (options_.latency_target - 1);
+  return static_cast<std::int32_t>(std::clamp(us / options_.draft_model->catch_up_us(), kLeast, 65536.0));
+}
+
+// Puts the stream on the list of those the draft model guesses for, where that is more often right than the
+// conversation's own guess. How many tokens are worth it; 0: none, or it has to catch up first.
+std::int32_t Scheduler::ask_draft_model(std::size_t share, const Sequence::Guess& guess, DraftLength::Step& step,
+                                        const DraftRoom& room) {
+  DraftModel* model = options_.draft_model;
+  if (model == nullptr) return 0;
+  Sequence& sequence = *running_[plan_.shares[share].item];
+  DraftLength& length = sequence.draft_length;
+  if (guess.tokens > 0 && length.chance(guess.matched) >= length.chance(DraftLength::kByModel)) return 0;
+  if (asked_ == wanted_.size()) wanted_.emplace_back();
+  Asked& asked = wanted_[asked_];
+  asked.share = share;
+  asked.wanted.stream = sequence.arrival();
+  asked.wanted.tokens = sequence.tokens();
+  asked.wanted.tokens_max = 0;
+  if (model->behind(sequence.arrival(), sequence.tokens()) < room.catch_up) {
+    const std::size_t streams = plan_.shares.size();
+    const double guess_us = model->guess_us(streams) / static_cast<double>(streams);
+    const std::int32_t tokens = guess_us > 0 ? room.tokens : std::min(room.tokens, kUnmeasured);
+    asked.wanted.tokens_max = length.add_to(step, DraftLength::kByModel, tokens, cost_, guess_us);
+    if (asked.wanted.tokens_max == 0) return 0;
+  }
+  ++asked_;
+  return asked.wanted.tokens_max;
+}
+
+// A guess may be shorter than what was planned for it.
+void Scheduler::take_guesses(std::int32_t catch_up_max) {
+  const std::span<Asked> asked(wanted_.data(), asked_);
+  requests_.clear();
+  for (Asked& each : asked) requests_.push_back(&each.wanted);
+  options_.draft_model->guess(requests_, catch_up_max);
+  for (const Asked& each : asked) {
+    if (each.wanted.tokens_max == 0) continue;
+    PlanShare& share = plan_.shares[each.share];
+    plan_.tokens -= share.drafted;
+    share.drafted = running_[share.item]->take_guess(each.wanted.guessed).tokens;
     plan_.tokens += share.drafted;
   }
 }

@@ -131,6 +131,12 @@ std::optional<double> StepCost::expected_us(std::size_t chunk, std::int32_t dept
   return alone ? std::optional(alone->value()) : std::nullopt;
 }
 
+std::optional<double> StepCost::prompt_us(std::int32_t tokens, std::int32_t depth) const {
+  const Median* token = nearest(alone_, depth + tokens);
+  if (!token) return std::nullopt;
+  return token->value() * tokens;
+}
+
 StepCost::Chunk StepCost::chunk(std::int32_t depth, double us) const {
   std::array<double, kChunks.size()> costs{};
   for (std::size_t size = 0; size < costs.size(); ++size) {

@@ -36,6 +36,9 @@ class StepCost {
   std::optional<double> rows_us(std::int32_t rows) const;
   static constexpr std::int32_t kRowsMax = 80;  // more rows are not told apart
 
+  // So many tokens of a prompt beyond `depth`, in full batches and with nobody beside. Unset: nothing was measured.
+  std::optional<double> prompt_us(std::int32_t tokens, std::int32_t depth) const;
+
   // How much of a prompt to compute beside streams that wait no longer than `us` for it; longer where each of so few
   // tokens would cost more than kWorthwhile times what each of many does.
   struct Chunk {

@@ -157,8 +157,10 @@ Result<Decoded> FakeEngine::decode(std::span<const BatchToken> batch) {
 
 void FakeEngine::charge_for(std::span<const BatchToken> batch) const {
   if (!clock_) return;
+  static constexpr std::size_t kFew = 64;
+  const double token_us = cost_.token_us + (batch.size() < kFew ? cost_.few_us : 0);
   double us = static_cast<double>(cost_.step_us);
-  for (const BatchToken& token : batch) us += cost_.token_us + cost_.position_us * token.position;
+  for (const BatchToken& token : batch) us += token_us + cost_.position_us * token.position;
   clock_->advance_us(static_cast<std::int64_t>(us));
 }
 

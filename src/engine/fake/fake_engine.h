@@ -39,6 +39,7 @@ struct FakeCost {
   std::int64_t step_us = 0;
   double token_us = 0;     // each token of the batch
   double position_us = 0;  // and each token before it
+  double few_us = 0;       // more for each token of a batch of fewer than 64, as where those are computed one by one
 };
 
 class FakeEngine final : public Engine {

@@ -389,6 +389,7 @@ std::int32_t choose_context(const LlamaOptions& options, std::int32_t trained, s
     return options.context;
   }
   std::int32_t context = trained > 0 ? trained : 4096;
+  if (options.context_max > 0) context = std::min(context, options.context_max);
   if (options.kv_bytes_max > 0 && token_bytes > 0) {
     const auto fits = static_cast<std::int64_t>(options.kv_bytes_max / token_bytes);
     if (fits < context) {

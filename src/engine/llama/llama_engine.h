@@ -14,6 +14,7 @@ namespace kvern::engine {
 struct LlamaOptions {
   std::string model_path;
   std::int32_t context = 0;      // positions one sequence may hold; 0: what the model was trained for
+  std::int32_t context_max = 0;  // of a context nobody asked for; 0: no bound
   std::int32_t pool_factor = 1;  // cells all sequences share, in contexts; fewer when memory is short
   std::int32_t sequences = 8;    // one more is made inside, for saving and loading
   std::int32_t batch = 512;

@@ -12,7 +12,7 @@
 namespace kvern::schedule::simulation {
 namespace {
 
-constexpr engine::FakeCost kCost{10'000, 100, 0};
+constexpr engine::FakeCost kCost{10'000, 1'000, 0};  // as on a CPU: most prompts are long ones
 constexpr const char* kCall = R"(start: "{\"count\": \"" /[a-z]{1,6}/ "\", \"unit\": \"apples\"}")";
 constexpr std::int64_t kStepsMax = 100'000;
 
@@ -94,6 +94,7 @@ class Simulation {
     if (const Status status = scheduler_.submit(request_of(arrival, fake_->vocab()), client.stream); !status)
       return fail("refused: " + status.error().message);
     clients_.push_back(std::move(client));
+    ++watched_.requests;
   }
 
   void cancel(Client& client) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/fake/fake_engine.h"
+#include "schedule/latency_credit.h"
 #include "schedule/plan.h"
 
 namespace kvern::schedule::simulation {
@@ -19,6 +20,7 @@ class WatchedEngine final : public engine::Engine {
 
   std::int64_t steps = 0;
   std::int64_t beside_steps = 0;  // with streams, and something beside them
+  std::int64_t requests = 0;      // that came so far
   std::string complaint;          // the first
 
   // A client left: whatever goes on where its answer stopped is another's prompt.
@@ -120,7 +122,11 @@ class WatchedEngine final : public engine::Engine {
     ++beside_steps;
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
     const std::int32_t allowed = std::max(StepCost::Chunk().least, affordable(streams + resumed)) + resumed;
-    if (beside <= allowed || !complaint.empty()) return;
+    if (beside <= allowed) return;
+    // A short prompt, or a long one's end, is computed at once; each request has one.
+    at_once_ += beside;
+    const std::int32_t short_tokens = shortest_long();
+    if ((beside <= short_tokens + resumed && at_once_ <= requests * short_tokens) || !complaint.empty()) return;
     complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
                 std::to_string(allowed) + " are allowed:";
     for (const auto& [sequence, part] : parts)
@@ -133,6 +139,14 @@ class WatchedEngine final : public engine::Engine {
     return static_cast<std::int32_t>((target_ - 1) * step_us / cost_.token_us) + 1;
   }
 
+  // A prompt of more tokens is a long one, beside as many streams as there may be: see LatencyCredit.
+  std::int32_t shortest_long() const {
+    LatencyCredit credit(target_);
+    credit.decoded(static_cast<double>(cost_.step_us) + cost_.token_us * kStreamsMax, 0);
+    return static_cast<std::int32_t>(credit.most_us() / cost_.token_us) + 1;
+  }
+
+  static constexpr int kStreamsMax = 16;
   static constexpr std::int64_t kBlindSteps = 40;  // longer than the slowest reader is away
 
   engine::FakeEngine& fake_;
@@ -140,6 +154,7 @@ class WatchedEngine final : public engine::Engine {
   double target_;
   std::map<engine::SequenceId, Drawn> drawn_at_;
   std::int64_t blind_until_ = 0;
+  std::int64_t at_once_ = 0;  // tokens beyond what a step beside streams may have
 };
 
 }  // namespace kvern::schedule::simulation
