@@ -95,33 +95,32 @@ void Scheduler::admit() {
 }
 
 // Whether there is a place for who goes first of those waiting. One that has far less to compute takes that of a prompt
-// which is being computed; that one keeps its cells and goes on later.
+// which is being computed; that one keeps its cells, and has the next place that is free.
 bool Scheduler::make_place(const Sequence& wanted) {
-  if (active() < options_.parallel) {
-    const Sequence* next = first_aside();
-    return next == nullptr || goes_before(claim_of(wanted), claim_of(*next));
-  }
+  if (active() < options_.parallel) return first_aside() == nullptr;
   Sequence* longest = nullptr;
   for (const SequencePtr& running : running_) {
-    if (!is_computing(*running) || wanted.work > running->pending() / kFarLess) continue;
+    if (!may_lose_place(*running) || wanted.work > running->pending() / kFarLess) continue;
     if (!goes_before(claim_of(wanted), claim_of(*running)) || is_awaited(*running)) continue;
     if (longest == nullptr || goes_before(claim_of(*longest), claim_of(*running))) longest = running.get();
   }
   if (longest == nullptr || !lends_place()) return false;
   longest->aside = true;
-  longest->passed += longest->arrival() < wanted.arrival();
+  ++longest->displaced;
   return true;
 }
 
-bool Scheduler::is_computing(const Sequence& running) {
-  return running.prefilling() && !running.started() && !running.restoring && !running.aside && !running.parked();
+// The other would have all of its answer first: so not often.
+bool Scheduler::may_lose_place(const Sequence& running) {
+  return running.prefilling() && !running.started() && !running.restoring && !running.aside && !running.parked() &&
+         running.displaced < kPassedMax;
 }
 
 // Whether a prompt that is being computed may lose its place.
 bool Scheduler::lends_place() const {
   const auto aside = std::count_if(running_.begin(), running_.end(), [](const auto& one) { return one->aside; });
   return aside < kAsideMax && std::any_of(running_.begin(), running_.end(), [](const auto& one) {
-           return is_computing(*one) && one->pending() >= kFarLess;
+           return may_lose_place(*one) && one->pending() >= kFarLess;
          });
 }
 

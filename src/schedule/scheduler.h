@@ -134,7 +134,7 @@ class Scheduler final : public Generator {
   void admit();
   std::int32_t active() const;
   bool make_place(const Sequence& wanted);
-  static bool is_computing(const Sequence& running);
+  static bool may_lose_place(const Sequence& running);
   bool lends_place() const;
   Sequence* first_aside() const;
   bool is_awaited(const Sequence& running) const;

@@ -120,6 +120,7 @@ class Sequence {
   std::int32_t passed = 0;               // so often in a row others went first: for a place, then for a step
   Priority priority;                     // its own, or that of one who waits for it
   bool aside = false;                    // running, but another has its place: it is not computed
+  std::int32_t displaced = 0;            // so often
   std::int32_t preempted = 0;
   std::int32_t work = 0;        // while waiting: tokens that no tier holds, about
   std::uint64_t work_from = 0;  // the scheduler's changes when that was found, +1

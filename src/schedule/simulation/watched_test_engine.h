@@ -20,7 +20,7 @@ class WatchedEngine final : public engine::Engine {
 
   std::int64_t steps = 0;
   std::int64_t beside_steps = 0;  // with streams, and something beside them
-  std::int64_t requests = 0;      // that came so far
+  std::int64_t calls = 0;         // requests with a grammar that came so far
   std::string complaint;          // the first
 
   // A client left: whatever goes on where its answer stopped is another's prompt.
@@ -123,10 +123,13 @@ class WatchedEngine final : public engine::Engine {
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
     const std::int32_t allowed = std::max(StepCost::Chunk().least, affordable(streams + resumed)) + resumed;
     if (beside <= allowed) return;
-    // A short prompt, or a long one's end, is computed at once; each request has one.
-    at_once_ += beside;
+    // A short prompt, or a long one's end, is computed at once. Where it has a grammar it is not drawn from yet.
+    for (const auto& [sequence, part] : parts) {
+      if (part.decodes || part.draws()) continue;
+      at_once_ += part.tokens;
+    }
     const std::int32_t short_tokens = shortest_long();
-    if ((beside <= short_tokens + resumed && at_once_ <= requests * short_tokens) || !complaint.empty()) return;
+    if ((beside <= short_tokens + resumed && at_once_ <= calls * short_tokens) || !complaint.empty()) return;
     complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
                 std::to_string(allowed) + " are allowed:";
     for (const auto& [sequence, part] : parts)
@@ -154,7 +157,7 @@ class WatchedEngine final : public engine::Engine {
   double target_;
   std::map<engine::SequenceId, Drawn> drawn_at_;
   std::int64_t blind_until_ = 0;
-  std::int64_t at_once_ = 0;  // tokens beyond what a step beside streams may have
+  std::int64_t at_once_ = 0;  // tokens in steps with more beside streams than may be, of prompts that did not end
 };
 
 }  // namespace kvern::schedule::simulation
