@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/text_memory.h"
 
 namespace kvern::api {
 namespace {
@@ -50,6 +51,30 @@ class NothingStored final : public StoredItems {
   std::optional<std::vector<ItemText>> conversation(std::string_view) const override { return std::nullopt; }
   ItemText item(std::string_view) const override { return nullptr; }
 };
+
+// A memory of earlier requests never changes what a request says, nor what is wrong with it.
+template <typename Request>
+void same(const Result<Request>& fresh, const Result<Request>& remembered) {
+  CHECK(fresh.has_value() == remembered.has_value());
+  if (!fresh) {
+    CHECK(fresh.error().message == remembered.error().message && fresh.error().field == remembered.error().field);
+    return;
+  }
+  CHECK(fresh->messages == remembered->messages && fresh->tools == remembered->tools);
+}
+
+ChatRequest chat_of(ResponsesRequest request) { return std::move(request.chat); }
+
+void remembered(std::string_view body) {
+  static TextMemory memory(limits::kRequestMemoryBytes / 64);
+  for (int time = 0; time < 2; ++time) {
+    same(parse_responses_request(body, NothingStored()).map(chat_of),
+         parse_responses_request(body, NothingStored(), {}, false, &memory).map(chat_of));
+    same(parse_messages_request(body), parse_messages_request(body, {}, &memory));
+    same(parse_chat_batch(body).map([](const ChatBatch& batch) { return batch.request; }),
+         parse_chat_batch(body, {}, &memory).map([](const ChatBatch& batch) { return batch.request; }));
+  }
+}
 
 void responses(std::string_view body) {
   const Result<ResponsesRequest> request = parse_responses_request(body, NothingStored());
@@ -107,6 +132,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   kvern::api::chat(kvern::api::parse_chat_request(body));
   kvern::api::chat(kvern::api::parse_messages_request(body));
+  kvern::api::remembered(body);
   kvern::api::responses(body);
   kvern::api::batch(body);
   kvern::api::completion(body);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -127,20 +128,80 @@ Status read_message(const Json& value, std::string path, OfferedTools& tools, st
   return {};
 }
 
+struct AnthropicMessage {
+  std::vector<Message> messages;
+};
+
+struct AnthropicSystem {
+  std::string text;
+};
+
+// One that is still text. What shows a tool says something else in another conversation.
+Status read_message(std::string_view text, std::string path, OfferedTools& tools, TextMemory& memory,
+                    std::vector<Message>& out) {
+  auto known = memory.find<AnthropicMessage>(text);
+  if (!known) {
+    const std::size_t shown_before = tools.times_shown();
+    AnthropicMessage made;
+    TRY(const Json json, parse_mended(text));
+    TRY_OK(read_message(json, std::move(path), tools, made.messages));
+    if (tools.times_shown() != shown_before) {
+      std::move(made.messages.begin(), made.messages.end(), std::back_inserter(out));
+      return {};
+    }
+    const std::size_t bytes = bytes_of(made.messages);
+    known = memory.keep(text, std::move(made), bytes);
+  }
+  out.insert(out.end(), known->messages.begin(), known->messages.end());
+  return {};
+}
+
+// Likewise.
+Result<std::string> read_system(std::string_view text, OfferedTools& tools, TextMemory& memory) {
+  if (const auto known = memory.find<AnthropicSystem>(text)) return known->text;
+  const std::size_t shown_before = tools.times_shown();
+  Json holder = Json::object();
+  TRY(holder["system"], parse_mended(text));
+  TRY(const Fields fields, Fields::of(holder, ""));
+  TRY(std::string system, read_text(fields, "system", tools));
+  if (tools.times_shown() == shown_before) memory.keep(text, AnthropicSystem{system}, system.size());
+  return system;
+}
+
+Status read_systems(const RequestBody& body, OfferedTools& tools, std::vector<Message>& out) {
+  std::string system;
+  if (const auto text = body.list_text("system"); !text.empty()) {
+    TRY(system, read_system(text, tools, *body.memory()));
+  } else if (body.fields().find("system") != nullptr) {
+    TRY(system, read_text(body.fields(), "system", tools));
+  }
+  if (!system.empty()) out.push_back(text_message(Role::system, std::move(system)));
+  return {};
+}
+
+Status check_count(std::size_t messages, const std::string& path) {
+  if (messages > limits::kMessages)
+    return fail(Code::too_large, fmt::format("more than {} messages", limits::kMessages), path);
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<Message>> read_anthropic_messages(const Fields& body, OfferedTools& tools) {
+Result<std::vector<Message>> read_anthropic_messages(const RequestBody& body, OfferedTools& tools) {
   std::vector<Message> messages;
-  if (body.find("system") != nullptr) {
-    TRY(std::string system, read_text(body, "system", tools));
-    if (!system.empty()) messages.push_back(text_message(Role::system, std::move(system)));
+  TRY_OK(read_systems(body, tools, messages));
+  if (const auto texts = body.item_texts("messages"); !texts.empty()) {
+    TRY_OK(check_count(texts.size(), "messages"));
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      TRY_OK(read_message(texts[i], indexed("messages", i), tools, *body.memory(), messages));
+    return messages;
   }
-  TRY(const Json* list, body.list("messages"));
-  if (list == nullptr) return body.missing("messages", "a list of messages");
-  const std::string path = body.path_of("messages");
+  const Fields fields = body.fields();
+  TRY(const Json* list, fields.list("messages"));
+  if (list == nullptr) return fields.missing("messages", "a list of messages");
+  const std::string path = fields.path_of("messages");
   if (list->empty()) return fail(Code::invalid, "expected at least one message, found an empty list", path);
-  if (list->size() > limits::kMessages)
-    return fail(Code::too_large, fmt::format("more than {} messages", limits::kMessages), path);
+  TRY_OK(check_count(list->size(), path));
   for (std::size_t i = 0; i < list->size(); ++i) TRY_OK(read_message((*list)[i], indexed(path, i), tools, messages));
   return messages;
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "api/anthropic_tools.h"
-#include "api/fields.h"
+#include "api/request_body.h"
 #include "core/message.h"
 
 namespace kvern::api {
@@ -18,6 +18,6 @@ namespace kvern::api {
 // messages stay where they are. Text blocks are joined with an empty line between them, those of the
 // assistant with nothing: they are parts of one turn. Tools that the messages refer to are shown at
 // that place. Code::too_large over kMessages or kContentParts.
-Result<std::vector<Message>> read_anthropic_messages(const Fields& body, OfferedTools& tools);
+Result<std::vector<Message>> read_anthropic_messages(const RequestBody& body, OfferedTools& tools);
 
 }  // namespace kvern::api

@@ -11,6 +11,7 @@
 
 #include "api/answer_encoder.h"
 #include "base/result.h"
+#include "base/text_memory.h"
 #include "core/chat_request.h"
 #include "core/request_defaults.h"
 
@@ -18,8 +19,10 @@ namespace kvern::api {
 
 // Unknown fields, betas and kinds of blocks are accepted; a wrong type or value is Code::invalid whose
 // field is its path. max_tokens may be missing; 0 asks to compute the prompt and to answer nothing.
-// Nothing after this function doubts the request.
-Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults = {});
+// Nothing after this function doubts the request. memory: of earlier requests, whose parts need not be read again;
+// null: there is none.
+Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults = {},
+                                           TextMemory* memory = nullptr);
 
 // {"input_tokens":N}
 std::string encode_token_count(std::int64_t tokens);

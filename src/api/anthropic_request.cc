@@ -31,11 +31,11 @@ Status read_session_of(const Fields& body, std::string& out) {
   return {};
 }
 
-}  // namespace
+constexpr std::string_view kLists[] = {"tools", "system"};
+constexpr std::string_view kOfItems[] = {"messages"};
 
-Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults) {
-  TRY(const Json document, parse_body(body));
-  TRY(const Fields fields, Fields::of(document, ""));
+Result<ChatRequest> read_request(const RequestBody& body, const RequestDefaults& defaults) {
+  const Fields fields = body.fields();
   ChatRequest request;
   TRY_OK(fields.text("model", request.model));
   request.sampling = defaults.sampling;
@@ -46,14 +46,21 @@ Result<ChatRequest> parse_messages_request(std::string_view body, const RequestD
   TRY(request.format, read_format(fields));
   TRY_OK(read_session_of(fields, request.session));
   TRY_OK(fields.flag("stream", request.stream));
-  TRY(OfferedTools tools, OfferedTools::read(fields));
-  TRY(request.messages, read_anthropic_messages(fields, tools));
+  TRY(OfferedTools tools, OfferedTools::read(body));
+  TRY(request.messages, read_anthropic_messages(body, tools));
   request.tools = tools.callable();
   TRY_OK(read_anthropic_tool_choice(fields, tools, request));
   TRY(ReasoningFields reasoning, read_reasoning_fields(fields, defaults.template_kwargs, Unsaid::asked_not));
   request.reasoning = std::move(reasoning.reasoning);
   request.template_kwargs = std::move(reasoning.template_kwargs);
   return request;
+}
+
+}  // namespace
+
+Result<ChatRequest> parse_messages_request(std::string_view body, const RequestDefaults& defaults, TextMemory* memory) {
+  return read_body(body, {kLists, kOfItems}, memory,
+                   [&](const RequestBody& parts) { return read_request(parts, defaults); });
 }
 
 }  // namespace kvern::api

@@ -133,16 +133,28 @@ Status OfferedTools::add(const Fields& entry) {
   return {};
 }
 
-Result<OfferedTools> OfferedTools::read(const Fields& body) {
+Result<OfferedTools> OfferedTools::read(const RequestBody& body) {
+  if (const auto text = body.list_text("tools"); !text.empty()) {
+    if (const auto known = body.memory()->find<OfferedTools>(text)) return *known;
+    TRY(const Json list, parse_mended(text));
+    TRY(OfferedTools offered, read(list, "tools"));
+    std::size_t bytes = 0;
+    for (const Offer& offer : offered.offers_) bytes += bytes_of(offer.tool);
+    for (const std::string& name : offered.elsewhere_) bytes += sizeof name + name.size();
+    return *body.memory()->keep(text, std::move(offered), bytes);
+  }
+  const Fields fields = body.fields();
+  TRY(const Json* list, fields.list("tools"));
+  return list == nullptr ? OfferedTools() : read(*list, fields.path_of("tools"));
+}
+
+Result<OfferedTools> OfferedTools::read(const Json& list, const std::string& path) {
   OfferedTools offered;
-  TRY(const Json* list, body.list("tools"));
-  if (list == nullptr) return offered;
-  const std::string path = body.path_of("tools");
-  if (list->size() > limits::kTools)
+  if (list.size() > limits::kTools)
     return fail(Code::too_large, fmt::format("more than {} tools", limits::kTools), path);
   std::unordered_set<std::string> names;
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    TRY(const Fields entry, Fields::of((*list)[i], indexed(path, i)));
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    TRY(const Fields entry, Fields::of(list[i], indexed(path, i)));
     const std::size_t before = offered.offers_.size();
     TRY_OK(offered.add(entry));
     if (offered.offers_.size() == before) continue;
@@ -154,6 +166,7 @@ Result<OfferedTools> OfferedTools::read(const Fields& body) {
 }
 
 std::string OfferedTools::show(std::string_view name) {
+  ++times_shown_;
   const auto offer =
       std::find_if(offers_.begin(), offers_.end(), [&](const Offer& one) { return one.tool.name == name; });
   if (offer == offers_.end()) return {};

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/fields.h"
+#include "api/request_body.h"
 #include "core/chat_request.h"
 #include "core/tool.h"
 
@@ -21,12 +21,13 @@ class OfferedTools {
   // Tools that Anthropic's servers would run themselves (web_search, code_execution, ...) are left out:
   // no one here could. Its client tools without a schema (bash, text_editor, ...) get one.
   // Code::too_large over kTools or kToolSchemaBytes.
-  static Result<OfferedTools> read(const Fields& body);
+  static Result<OfferedTools> read(const RequestBody& body);
 
   // Shows the tool at this place of the conversation: its definition in one line where it is shown for the first
   // time, a pointer to it after that (a conversation that refers to it often would grow without bound), "" for a
   // name that is not offered. It may be called from now on.
   std::string show(std::string_view name);
+  std::size_t times_shown() const { return times_shown_; }
 
   // What may be called, in the client's order: Tool::deferred where only the conversation shows it.
   std::vector<Tool> callable() const;
@@ -41,10 +42,12 @@ class OfferedTools {
     bool shown = true;
   };
 
+  static Result<OfferedTools> read(const Json& list, const std::string& path);
   Status add(const Fields& entry);
 
   std::vector<Offer> offers_;
   std::vector<std::string> elsewhere_;
+  std::size_t times_shown_ = 0;
 };
 
 // tool_choice and its disable_parallel_tool_use -> request.tool_choice and .parallel_tool_calls;

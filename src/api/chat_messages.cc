@@ -145,6 +145,29 @@ Result<Message> read_message(const Json& value, std::string path) {
 
 namespace {
 
+struct ChatMessage {
+  Message message;
+};
+
+// A message that is still text.
+Result<Message> read_message(std::string_view text, std::string path, TextMemory& memory) {
+  if (const auto known = memory.find<ChatMessage>(text)) return known->message;
+  TRY(const Json json, parse_mended(text));
+  TRY(Message message, read_message(json, std::move(path)));
+  return memory.keep(text, ChatMessage{message}, bytes_of(message))->message;
+}
+
+Result<std::vector<Message>> read_conversation(const RequestBody& body, std::string_view name) {
+  const std::span<const std::string_view> texts = body.item_texts(name);
+  if (texts.size() > limits::kMessages) return fail(Code::too_large, "too many messages", std::string(name));
+  std::vector<Message> messages;
+  messages.reserve(texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    TRY(messages.emplace_back(), read_message(texts[i], indexed(name, i), *body.memory()));
+  }
+  return messages;
+}
+
 Result<std::vector<Message>> read_conversation(const Json& value, const std::string& path) {
   if (!value.is_array()) return mismatch(path, "a list of messages", value);
   const Json* list = &value;
@@ -162,11 +185,16 @@ Result<std::vector<Message>> read_conversation(const Json& value, const std::str
 
 }  // namespace
 
-Result<std::vector<std::vector<Message>>> read_conversations(const Fields& body) {
-  TRY(const Json* list, body.list("messages"));
-  if (list == nullptr) return body.missing("messages", "a list of messages");
-  const std::string path = body.path_of("messages");
+Result<std::vector<std::vector<Message>>> read_conversations(const RequestBody& body) {
   std::vector<std::vector<Message>> conversations;
+  if (!body.item_texts("messages").empty()) {
+    TRY(conversations.emplace_back(), read_conversation(body, "messages"));
+    return conversations;
+  }
+  const Fields fields = body.fields();
+  TRY(const Json* list, fields.list("messages"));
+  if (list == nullptr) return fields.missing("messages", "a list of messages");
+  const std::string path = fields.path_of("messages");
   if (list->empty() || !list->front().is_array()) {
     TRY(conversations.emplace_back(), read_conversation(*list, path));
     return conversations;

@@ -198,11 +198,30 @@ Status check_tool_name(std::string_view name, std::string path) {
   return {};
 }
 
-Result<std::vector<Tool>> read_tools(const Fields& body) {
-  TRY(const Json* tools, body.list("tools"));
-  if (tools != nullptr) return read_tool_list(*tools, body.path_of("tools"), ToolSpelling::tools);
-  TRY(const Json* functions, body.list("functions"));
-  if (functions != nullptr) return read_tool_list(*functions, body.path_of("functions"), ToolSpelling::functions);
+namespace {
+
+struct ChatTools {
+  std::vector<Tool> tools;
+};
+
+// A list that is still text.
+Result<std::vector<Tool>> read_tool_list(std::string_view text, TextMemory& memory) {
+  if (const auto known = memory.find<ChatTools>(text)) return known->tools;
+  TRY(const Json list, parse_mended(text));
+  TRY(std::vector<Tool> tools, read_tool_list(list, "tools", ToolSpelling::tools));
+  const std::size_t bytes = bytes_of(tools);
+  return memory.keep(text, ChatTools{std::move(tools)}, bytes)->tools;
+}
+
+}  // namespace
+
+Result<std::vector<Tool>> read_tools(const RequestBody& body) {
+  if (const auto text = body.list_text("tools"); !text.empty()) return read_tool_list(text, *body.memory());
+  const Fields fields = body.fields();
+  TRY(const Json* tools, fields.list("tools"));
+  if (tools != nullptr) return read_tool_list(*tools, fields.path_of("tools"), ToolSpelling::tools);
+  TRY(const Json* functions, fields.list("functions"));
+  if (functions != nullptr) return read_tool_list(*functions, fields.path_of("functions"), ToolSpelling::functions);
   return std::vector<Tool>();
 }
 

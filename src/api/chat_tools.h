@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/fields.h"
+#include "api/request_body.h"
 #include "core/tool.h"
 
 namespace kvern::api {
@@ -15,7 +15,7 @@ namespace kvern::api {
 // Functions, and custom tools with the parameters kCustomParameters; a custom tool's description also
 // says what its input looks like. Tools of other types are left out: no model here could call them.
 // Code::too_large over kTools, kToolSchemaBytes or kTextRuleBytes.
-Result<std::vector<Tool>> read_tools(const Fields& body);
+Result<std::vector<Tool>> read_tools(const RequestBody& body);
 
 // Code::invalid unless name is 1..kToolNameBytes of is_tool_name_char.
 Status check_tool_name(std::string_view name, std::string path);

@@ -159,12 +159,15 @@ tl::unexpected<Error> Fields::missing(std::string_view name, std::string_view ex
   return fail(Code::invalid, fmt::format("expected {}, found nothing", expected), path_of(name));
 }
 
+Result<Json> parse_mended(std::string_view text) {
+  Result<Json> parsed = parse_json(text);
+  if (parsed) return parsed;
+  const auto mended = without_lone_surrogates(text);
+  return mended ? parse_json(*mended) : parsed;
+}
+
 Result<Json> parse_body(std::string_view body) {
-  Result<Json> parsed = parse_json(body);
-  if (!parsed) {
-    // An agent that cut a tool's output inside an emoji would fail at every later turn.
-    if (const auto mended = without_lone_surrogates(body)) parsed = parse_json(*mended);
-  }
+  Result<Json> parsed = parse_mended(body);
   if (!parsed)
     return fail(Code::invalid, fmt::format("the request body is not valid JSON: {}", parsed.error().message));
   if (!parsed->is_object())

@@ -70,6 +70,10 @@ class Fields {
   std::string path_;  // "" for the body itself
 };
 
+// As parse_json(), but half a surrogate pair is U+FFFD: an agent that cut a tool's output inside an emoji would
+// fail at every later turn.
+Result<Json> parse_mended(std::string_view text);
+
 // The whole body; fails unless it is a JSON object.
 Result<Json> parse_body(std::string_view body);
 

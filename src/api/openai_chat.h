@@ -13,6 +13,7 @@
 #include "api/answer_encoder.h"
 #include "api/custom_input.h"
 #include "base/result.h"
+#include "base/text_memory.h"
 #include "core/chat_request.h"
 #include "core/event.h"
 #include "core/request_defaults.h"
@@ -29,8 +30,10 @@ struct ChatBatch {
 };
 
 // Unknown fields are ignored; a wrong type or value is Code::invalid whose field is its path
-// ("messages[2].content[0].type"). Nothing after this function doubts the request.
-Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults = {});
+// ("messages[2].content[0].type"). Nothing after this function doubts the request. memory: of earlier requests,
+// whose parts need not be read again; null: there is none.
+Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults = {},
+                                   TextMemory* memory = nullptr);
 // The same where there can be only one conversation.
 Result<ChatRequest> parse_chat_request(std::string_view body, const RequestDefaults& defaults = {});
 

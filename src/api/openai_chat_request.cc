@@ -24,21 +24,21 @@ Status read_logprobs(const Fields& body, std::int32_t& out) {
   return {};
 }
 
-}  // namespace
+constexpr std::string_view kLists[] = {"tools"};
+constexpr std::string_view kOfItems[] = {"messages"};
 
-Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults) {
-  TRY(const Json document, parse_body(body));
-  TRY(const Fields fields, Fields::of(document, ""));
+Result<ChatBatch> read_batch(const RequestBody& body, const RequestDefaults& defaults) {
+  const Fields fields = body.fields();
   ChatBatch batch;
   ChatRequest& request = batch.request;
   TRY_OK(read_generation(fields, defaults, request));
   TRY_OK(read_logprobs(fields, request.sampling.top_logprobs));
-  TRY(std::vector<std::vector<Message>> conversations, read_conversations(fields));
+  TRY(std::vector<std::vector<Message>> conversations, read_conversations(body));
   if (conversations.size() * static_cast<std::size_t>(request.choices) > limits::kChoicesOfRequest)
     return fail(Code::invalid, fmt::format("conversations times n may be at most {}", limits::kChoicesOfRequest), "n");
   request.messages = std::move(conversations.front());
   batch.others.assign(std::make_move_iterator(conversations.begin() + 1), std::make_move_iterator(conversations.end()));
-  TRY(request.tools, read_tools(fields));
+  TRY(request.tools, read_tools(body));
   TRY(request.tool_choice, read_tool_choice(fields, request.tools));
   TRY_OK(fields.flag("parallel_tool_calls", request.parallel_tool_calls));
   TRY(ReasoningFields reasoning, read_reasoning_fields(fields, defaults.template_kwargs));
@@ -48,6 +48,13 @@ Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults&
   TRY_OK(fields.flag("return_progress", progress));
   batch.progress = progress && request.stream;
   return batch;
+}
+
+}  // namespace
+
+Result<ChatBatch> parse_chat_batch(std::string_view body, const RequestDefaults& defaults, TextMemory* memory) {
+  return read_body(body, {kLists, kOfItems}, memory,
+                   [&](const RequestBody& parts) { return read_batch(parts, defaults); });
 }
 
 Result<ChatRequest> parse_chat_request(std::string_view body, const RequestDefaults& defaults) {

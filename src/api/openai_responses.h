@@ -15,6 +15,7 @@
 #include "api/custom_input.h"
 #include "api/responses_tools.h"
 #include "base/result.h"
+#include "base/text_memory.h"
 #include "core/chat_request.h"
 #include "core/request_defaults.h"
 
@@ -45,9 +46,11 @@ struct ResponsesRequest {
 
 // Unknown fields are ignored; a wrong type or value is Code::invalid whose field is its path
 // ("input[2].content"). An unknown previous_response_id is Code::not_found with that field.
-// keep_items: also when the answer is not to be stored.
+// keep_items: also when the answer is not to be stored. memory: of earlier requests, whose parts need not be parsed
+// again; null: there is none.
 Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored,
-                                                 const RequestDefaults& defaults = {}, bool keep_items = false);
+                                                 const RequestDefaults& defaults = {}, bool keep_items = false,
+                                                 TextMemory* memory = nullptr);
 
 // What one answer says beside its words.
 struct ResponsesHead {

@@ -91,6 +91,23 @@ class Conversation {
     return {};
   }
 
+  // Items that are still text.
+  Status add(std::span<const std::string_view> texts, std::string_view path, TextMemory& memory) {
+    if (texts.size() + items_read_ > limits::kMessages)
+      return fail(Code::too_large, fmt::format("more than {} items", limits::kMessages), std::string(path));
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      auto known = memory.find<KnownItem>(texts[i]);
+      if (!known) {
+        TRY(KnownItem made, known_item(texts[i]));
+        const std::size_t bytes = kJsonFactor * texts[i].size() + made.text->size();
+        known = memory.keep(texts[i], std::move(made), bytes);
+      }
+      TRY_OK(reader_.read(known->json, indexed(path, i)));
+      if (keep_) items_.push_back(reader_.referred() ? reader_.referred() : known->text);
+    }
+    return {};
+  }
+
   void finish(ResponsesRequest& out) {
     std::vector<Message> messages = reader_.take();
     std::move(messages.begin(), messages.end(), std::back_inserter(out.chat.messages));
@@ -99,6 +116,18 @@ class Conversation {
   }
 
  private:
+  struct KnownItem {
+    Json json;
+    ItemText text;
+  };
+  static constexpr std::size_t kJsonFactor = 4;  // about what a document takes beside its text
+
+  static Result<KnownItem> known_item(std::string_view text) {
+    TRY(Json json, parse_mended(text));
+    ItemText written = std::make_shared<const std::string>(dump_json(json));
+    return KnownItem{std::move(json), std::move(written)};
+  }
+
   Status add_item(const Json& item, std::string path) {
     TRY_OK(reader_.read(item, std::move(path)));
     if (!keep_) return {};
@@ -115,8 +144,9 @@ class Conversation {
   std::size_t items_read_ = 0;  // of what is stored
 };
 
-Status read_conversation(const Fields& body, ResponsesTools& tools, const StoredItems& stored, ResponsesRequest& out,
-                         bool keep_items) {
+Status read_conversation(const RequestBody& parts, ResponsesTools& tools, const StoredItems& stored,
+                         ResponsesRequest& out, bool keep_items) {
+  const Fields body = parts.fields();
   std::string instructions;
   TRY_OK(body.text("instructions", instructions));
   if (!instructions.empty()) out.chat.messages.push_back(text_message(Role::system, std::move(instructions)));
@@ -124,9 +154,14 @@ Status read_conversation(const Fields& body, ResponsesTools& tools, const Stored
   std::string previous;
   TRY_OK(body.text("previous_response_id", previous));
   if (!previous.empty()) TRY_OK(conversation.go_on(previous, body.path_of("previous_response_id")));
+  const auto texts = parts.item_texts("input");
   const Json* input = body.find("input");
   if (input == nullptr && previous.empty()) return body.missing("input", "a string or a list of items");
-  if (input != nullptr) TRY_OK(conversation.add(*input, body.path_of("input")));
+  if (!texts.empty()) {
+    TRY_OK(conversation.add(texts, "input", *parts.memory()));
+  } else if (input != nullptr) {
+    TRY_OK(conversation.add(*input, body.path_of("input")));
+  }
   conversation.finish(out);
   if (out.chat.messages.empty())
     return fail(Code::invalid, "expected at least one item that says something", body.path_of("input"));
@@ -145,7 +180,7 @@ std::string json_or(const Fields& body, const char* name, std::string_view other
   return value == nullptr ? std::string(otherwise) : dump_json(*value);
 }
 
-std::string echo_of(const Fields& body, const ResponsesRequest& request) {
+std::string echo_of(const Fields& body, const ResponsesRequest& request, std::string_view tools) {
   const Json* reasoning = body.find("reasoning");
   const Json* text = body.find("text");
   const auto inner = [](const Json* object, const char* name, std::string_view otherwise) {
@@ -170,19 +205,19 @@ std::string echo_of(const Fields& body, const ResponsesRequest& request) {
                 fmt::format(R"({{"format":{},"verbosity":{}}})", inner(text, "format", R"({"type":"text"})"),
                             inner(text, "verbosity", R"("medium")")));
   append_member(out, "tool_choice", json_or(body, "tool_choice", R"("auto")"));
-  append_member(out, "tools", json_or(body, "tools", "[]"));
+  append_member(out, "tools", tools);
   append_member(out, "top_logprobs", "0");
   append_member(out, "top_p", fmt::format("{}", request.chat.sampling.top_p));
   append_member(out, "truncation", R"("disabled")");
   return out;
 }
 
-}  // namespace
+constexpr std::string_view kLists[] = {"tools"};
+constexpr std::string_view kOfItems[] = {"input"};
 
-Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored,
-                                                 const RequestDefaults& defaults, bool keep_items) {
-  TRY(const Json document, parse_body(body));
-  TRY(const Fields fields, Fields::of(document, ""));
+Result<ResponsesRequest> read_request(const RequestBody& body, const StoredItems& stored,
+                                      const RequestDefaults& defaults, bool keep_items) {
+  const Fields fields = body.fields();
   ResponsesRequest request;
   ChatRequest& chat = request.chat;
   TRY_OK(refuse_elsewhere(fields));
@@ -204,13 +239,22 @@ Result<ResponsesRequest> parse_responses_request(std::string_view body, const St
   chat.reasoning = std::move(reasoning.reasoning);
   chat.template_kwargs = std::move(reasoning.template_kwargs);
 
-  TRY(ResponsesTools tools, read_responses_tools(fields));
-  TRY_OK(read_conversation(fields, tools, stored, request, keep_items || request.store));
+  TRY(OfferedResponsesTools offered, read_responses_tools(body));
+  ResponsesTools& tools = offered.tools;
+  TRY_OK(read_conversation(body, tools, stored, request, keep_items || request.store));
   TRY(chat.tool_choice, read_responses_tool_choice(fields, tools));
   chat.tools = std::move(tools.tools);
   request.names = std::move(tools.names);
-  request.echo = echo_of(fields, request);
+  request.echo = echo_of(fields, request, offered.echo);
   return request;
+}
+
+}  // namespace
+
+Result<ResponsesRequest> parse_responses_request(std::string_view body, const StoredItems& stored,
+                                                 const RequestDefaults& defaults, bool keep_items, TextMemory* memory) {
+  return read_body(body, {kLists, kOfItems}, memory,
+                   [&](const RequestBody& parts) { return read_request(parts, stored, defaults, keep_items); });
 }
 
 }  // namespace kvern::api

@@ -164,11 +164,27 @@ void use_prompt_names(Json& choice, const ResponsesTools& tools) {
 
 }  // namespace
 
-Result<ResponsesTools> read_responses_tools(const Fields& body) {
-  TRY(const Json* list, body.list("tools"));
+namespace {
+
+Result<OfferedResponsesTools> read_offered(const Json& list, const std::string& path) {
   Reader reader(/*lenient=*/false);
-  if (list != nullptr) TRY_OK(reader.list(*list, body.path_of("tools"), ""));
-  return reader.take();
+  TRY_OK(reader.list(list, path, ""));
+  return OfferedResponsesTools{reader.take(), dump_json(list)};
+}
+
+}  // namespace
+
+Result<OfferedResponsesTools> read_responses_tools(const RequestBody& body) {
+  if (const auto text = body.list_text("tools"); !text.empty()) {
+    if (const auto known = body.memory()->find<OfferedResponsesTools>(text)) return *known;
+    TRY(const Json list, parse_mended(text));
+    TRY(OfferedResponsesTools offered, read_offered(list, "tools"));
+    const std::size_t bytes = 3 * bytes_of(offered.tools.tools) + offered.echo.size();  // names are there twice more
+    return *body.memory()->keep(text, std::move(offered), bytes);
+  }
+  const Fields fields = body.fields();
+  TRY(const Json* list, fields.list("tools"));
+  return list == nullptr ? OfferedResponsesTools() : read_offered(*list, fields.path_of("tools"));
 }
 
 ResponsesTools read_loaded_tools(const Json& list) {

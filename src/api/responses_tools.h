@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "api/fields.h"
+#include "api/request_body.h"
 #include "core/tool.h"
 
 namespace kvern::api {
@@ -35,7 +35,12 @@ struct ResponsesTools {
   CallNames names;
 };
 
-Result<ResponsesTools> read_responses_tools(const Fields& body);
+// Tools of a request, and as its answers repeat them: as JSON.
+struct OfferedResponsesTools {
+  ResponsesTools tools;
+  std::string echo = "[]";
+};
+Result<OfferedResponsesTools> read_responses_tools(const RequestBody& body);
 
 // Tools out of a conversation's item: a broken one is left out, for an error would come back with every
 // later request. Prompt names are the same as in read_responses_tools.

@@ -143,7 +143,7 @@ namespace {
 
 Status start_openai_chat(ModelService& model, const http::Request& http_request,
                          const std::shared_ptr<http::Exchange>& exchange) {
-  TRY(api::ChatBatch batch, api::parse_chat_batch(http_request.body, model.defaults()));
+  TRY(api::ChatBatch batch, api::parse_chat_batch(http_request.body, model.defaults(), &model.request_memory()));
   ChatRequest& request = batch.request;
   const auto choices = request.choices * static_cast<std::int32_t>(1 + batch.others.size());
   ChatFormat format;

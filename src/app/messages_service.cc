@@ -13,7 +13,8 @@ namespace {
 
 Status start_messages(ModelService& model, const http::Request& http_request,
                       const std::shared_ptr<http::Exchange>& exchange) {
-  TRY(const ChatRequest request, api::parse_messages_request(http_request.body, model.defaults()));
+  TRY(const ChatRequest request,
+      api::parse_messages_request(http_request.body, model.defaults(), &model.request_memory()));
   const std::string id = random_id();
   ChatFormat format;
   format.wire = api::Wire::anthropic;
@@ -27,7 +28,8 @@ Status start_messages(ModelService& model, const http::Request& http_request,
 }
 
 Result<std::string> count_tokens(ModelService& model, const http::Request& http_request) {
-  TRY(const ChatRequest request, api::parse_messages_request(http_request.body, model.defaults()));
+  TRY(const ChatRequest request,
+      api::parse_messages_request(http_request.body, model.defaults(), &model.request_memory()));
   TRY(const std::size_t tokens, prompt_tokens(model, request, model.salt_of(http_request)));
   return api::encode_token_count(static_cast<std::int64_t>(tokens));
 }

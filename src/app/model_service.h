@@ -17,7 +17,9 @@
 #include "app/options.h"
 #include "app/response_store.h"
 #include "app/serve.h"
+#include "base/limits.h"
 #include "base/result.h"
+#include "base/text_memory.h"
 #include "cache/disk/disk_store.h"
 #include "cache/prefix_cache.h"
 #include "chat/dialect/constraint_writer.h"
@@ -68,6 +70,7 @@ class ModelService {
 
   chat::TurnIndex& turns() { return *turns_; }
   ResponseStore& responses() { return responses_; }
+  TextMemory& request_memory() { return request_memory_; }
   schedule::ReuseLog& reuse_log() { return *reuse_log_; }
   Metrics& metrics() { return metrics_; }
   cache::DiskStore* disk() { return disk_.get(); }  // null: no disk tier
@@ -107,6 +110,7 @@ class ModelService {
   std::vector<std::string> api_keys_;
   Metrics metrics_;
   ResponseStore responses_;
+  TextMemory request_memory_{limits::kRequestMemoryBytes};
   std::unique_ptr<CallChecker> call_checker_;
   std::unique_ptr<schedule::ReuseLog> reuse_log_;
   std::unique_ptr<cache::DiskStore> disk_;

@@ -65,7 +65,8 @@ void log_dropped(const std::string& id, const std::vector<std::string>& types) {
 Status start_responses(ModelService& model, const http::Request& http_request, const Exchange& exchange) {
   const std::string salt = model.salt_of(http_request);
   TRY(api::ResponsesRequest request,
-      api::parse_responses_request(http_request.body, StoredFor(model.responses(), salt), model.defaults()));
+      api::parse_responses_request(http_request.body, StoredFor(model.responses(), salt), model.defaults(),
+                                   /*keep_items=*/false, &model.request_memory()));
   api::ResponsesHead head{random_id(),
                           answer_model(model, request.chat.model),
                           unix_time_s(),
@@ -87,7 +88,8 @@ Status start_responses(ModelService& model, const http::Request& http_request, c
 Result<std::string> count_tokens(ModelService& model, const http::Request& http_request) {
   const std::string salt = model.salt_of(http_request);
   TRY(const api::ResponsesRequest request,
-      api::parse_responses_request(http_request.body, StoredFor(model.responses(), salt), model.defaults()));
+      api::parse_responses_request(http_request.body, StoredFor(model.responses(), salt), model.defaults(),
+                                   /*keep_items=*/false, &model.request_memory()));
   TRY(const std::size_t tokens, prompt_tokens(model, request.chat, salt));
   return fmt::format(R"({{"object":"response.input_tokens","input_tokens":{}}})", tokens);
 }

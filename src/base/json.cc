@@ -4,41 +4,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <vector>
 
-#include "base/limits.h"
+#include "base/json_outline.h"
 
 namespace kvern {
 namespace {
-
-// What would make parsing unsafe or slow: nesting (the parser recurses) and keys of one object (an
-// ordered object looks each new key up among the old ones). Read before parsing; wrong on malformed
-// text only, which the parser refuses anyway.
-Status check_shape(std::string_view text) {
-  std::vector<std::size_t> keys;  // of each open bracket
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
-      }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      keys.push_back(0);
-      if (keys.size() > limits::kJsonDepth)
-        return fail(Code::invalid, fmt::format("the JSON is nested deeper than {} levels", limits::kJsonDepth));
-    } else if ((c == '}' || c == ']') && !keys.empty()) {
-      keys.pop_back();
-    } else if (c == ':' && !keys.empty() && ++keys.back() > limits::kJsonObjectKeys) {
-      return fail(Code::invalid, fmt::format("a JSON object has more than {} keys", limits::kJsonObjectKeys));
-    }
-  }
-  return {};
-}
 
 std::string position(std::string_view text, std::size_t byte) {
   const std::string_view before = text.substr(0, std::min(byte, text.size()));
@@ -51,7 +21,7 @@ std::string position(std::string_view text, std::size_t byte) {
 }  // namespace
 
 Result<Json> parse_json(std::string_view text) {
-  TRY_OK(check_shape(text));
+  TRY_OK(check_json_shape(text));
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& e) {

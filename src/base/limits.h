@@ -22,6 +22,7 @@ inline constexpr int kDrainTimeout_ms = 30'000;                // SIGTERM: runni
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;
 inline constexpr std::size_t kJsonObjectKeys = 1024;
+inline constexpr std::size_t kRequestMemoryBytes = 64 * 1024 * 1024;  // parts of earlier requests, and what they said
 inline constexpr std::size_t kMessages = 16'384;
 inline constexpr std::size_t kContentParts = 4'096;  // of one message
 inline constexpr std::size_t kTools = 1'024;
@@ -49,8 +50,11 @@ inline constexpr std::size_t kTemplateStackBytes = 2 * 1024 * 1024;
 inline constexpr std::size_t kRenderedBytes = 64 * 1024 * 1024;
 inline constexpr std::size_t kPreparedToolSets = 16;  // kept as templates get them
 inline constexpr std::size_t kPreparedToolBytes = 96 * 1024 * 1024;
-inline constexpr std::size_t kPreparedTextBytes = 2 * 1024 * 1024;  // of a kept tool set, as a template writes it
-inline constexpr std::size_t kTokenCacheBytes = 64 * 1024 * 1024;   // texts of prompts and their tokens
+inline constexpr std::size_t kPreparedTextBytes = 2 * 1024 * 1024;       // of a kept tool set, as a template writes it
+inline constexpr std::size_t kPreparedMessageBytes = 128 * 1024 * 1024;  // messages as templates get and write them
+inline constexpr std::size_t kMeaningBytes = 8 * 1024 * 1024;            // turns as lived and as sent, compared before
+inline constexpr std::size_t kCallDigestBytes = 8 * 1024 * 1024;         // calls of earlier prompts
+inline constexpr std::size_t kTokenCacheBytes = 64 * 1024 * 1024;        // texts of prompts and their tokens
 
 // Guessing ahead
 inline constexpr std::int32_t kDraftTokens = 16;     // in one step of a stream, unless --draft-max says otherwise

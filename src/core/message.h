@@ -26,6 +26,8 @@ struct ToolCall {
   // The id in the model's own text, where its family writes ids there; empty when it does not, or when
   // the call did not come from here. What clients see is `id`.
   std::string written_id = {};
+
+  bool operator==(const ToolCall&) const = default;
 };
 
 // A string and one text block are the same message: blocks are joined into content.
@@ -36,6 +38,8 @@ struct Message {
   std::vector<ToolCall> tool_calls;  // assistant
   std::string tool_call_id;          // tool
   std::string name;                  // tool: the function's name when the client gives it
+
+  bool operator==(const Message&) const = default;
 };
 
 inline Message text_message(Role role, std::string content) {

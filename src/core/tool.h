@@ -17,6 +17,8 @@ enum class TextSyntax { any, lark, gbnf, regex };
 struct TextRule {
   TextSyntax syntax = TextSyntax::any;
   std::string definition = {};  // the client's words; empty with `any`
+
+  bool operator==(const TextRule&) const = default;
 };
 
 // A custom tool takes one text instead of JSON arguments (Codex' apply_patch). To templates, dialects
@@ -36,6 +38,8 @@ struct Tool {
   // Why what the client gave as parameters is none: "tools[0].function.parameters: expected ..., found a string".
   // Then parameters is "{}": the tool takes any object. Empty: nothing is wrong.
   std::string parameters_fault = {};
+
+  bool operator==(const Tool&) const = default;
 };
 
 enum class ToolUse { automatic, required, none };
