@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -26,13 +28,31 @@ const Json& conversation() {
   return variables;
 }
 
+// The same conversation, each message prepared by itself: rounds of loops over them are kept.
+void check_kept(const JinjaTemplate& jinja, const Json& constants, const std::vector<RenderedPart>& plain) {
+  constexpr std::size_t kRoundBytes = 100'000;
+  Json variables = conversation();
+  PreparedList list{"messages", {}};
+  for (const Json& message : variables["messages"]) list.items.push_back(prepare_item(message, kRoundBytes));
+  variables.erase("messages");
+  for (int time = 0; time < 2; ++time) {
+    const auto kept = jinja.render(variables, constants, {}, {&list, 1});
+    CHECK(kept.has_value());
+    CHECK(kept->size() == plain.size());
+    for (std::size_t i = 0; i < plain.size(); ++i)
+      CHECK((*kept)[i].text == plain[i].text && (*kept)[i].is_input == plain[i].is_input, plain[i].text);
+  }
+}
+
 void run(std::string source) {
+  const bool tells_time = source.find("strftime_now") != std::string::npos;
   const auto parsed = JinjaTemplate::parse(std::move(source));
   if (!parsed) {
     CHECK(parsed.error().code == Code::invalid && !parsed.error().message.empty());
     return;
   }
-  const auto parts = (*parsed)->render(conversation(), {{"bos_token", "<s>"}, {"eos_token", "</s>"}});
+  const Json constants = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  const auto parts = (*parsed)->render(conversation(), constants);
   if (!parts) {
     CHECK(!parts.error().message.empty());
     return;
@@ -40,6 +60,7 @@ void run(std::string source) {
   std::size_t bytes = 0;
   for (const RenderedPart& part : *parts) bytes += part.text.size();
   CHECK(bytes <= limits::kRenderedBytes);
+  if (!tells_time) check_kept(**parsed, constants, *parts);
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <utility>
 
 namespace kvern::chat {
@@ -28,40 +28,18 @@ Result<Json> read_object(std::string_view text) {
   return parsed;
 }
 
-class Writer {
+class IdWriter {
  public:
-  Writer(const JsonForm& form, Adaptations adaptations, const Dialect& dialect)
-      : form_(form), adaptations_(adaptations), dialect_(dialect) {}
+  IdWriter(Adaptations adaptations, const Dialect& dialect) : adaptations_(adaptations), dialect_(dialect) {}
 
-  Json message(const Message& message) {
-    Json json = {{"role", to_string(message.role)}, {"content", message.content}};
-    if (!message.reasoning.empty())
-      for (const std::string_view name : form_.reasoning_names) json[std::string(name)] = message.reasoning;
-    if (!message.tool_calls.empty()) {
-      Json calls = Json::array();
-      for (const ToolCall& call : message.tool_calls) calls.push_back(tool_call(call));
-      json["tool_calls"] = std::move(calls);
-    }
-    if (!message.tool_call_id.empty()) json["tool_call_id"] = id_of_result(message.tool_call_id);
-    if (!message.name.empty()) json["name"] = message.name;
-    return json;
+  MessageIds ids(const Message& message) {
+    MessageIds ids;
+    for (const ToolCall& call : message.tool_calls) ids.calls.push_back(id_of_call(call));
+    if (!message.tool_call_id.empty()) ids.answered = id_of_result(message.tool_call_id);
+    return ids;
   }
 
  private:
-  Json tool_call(const ToolCall& call) {
-    Json function = {{"name", call.name}, {"arguments", arguments(call.arguments)}};
-    return {{"id", id_of_call(call)}, {"type", "function"}, {"function", std::move(function)}};
-  }
-
-  Json arguments(const std::string& text) const {
-    if (is_blank(text)) return form_.arguments == ArgumentForm::object ? Json(Json::object()) : Json("{}");
-    Result<Json> object = read_object(text);
-    if (!object && adaptations_.has(Adaptation::object_arguments)) object = Json{{"arguments", text}};
-    if (!object || (form_.arguments == ArgumentForm::text && parse_json(text))) return text;
-    if (form_.arguments == ArgumentForm::text) return dump_json(*object);
-    return std::move(*object);
-  }
-
   std::string id_of_call(const ToolCall& call) {
     const bool has_id = dialect_.id_place != IdPlace::none;
     std::string id = has_id && !call.written_id.empty() ? call.written_id : family_id(dialect_, call, calls_);
@@ -80,21 +58,56 @@ class Writer {
     return fmt::format("call{:05}", entry->second % 100'000);
   }
 
-  const JsonForm& form_;
   const Adaptations adaptations_;
   const Dialect& dialect_;
   std::size_t calls_ = 0;
-  std::map<std::string, std::string> ids_;      // the client's: the template's, of the latest call
-  std::map<std::string, std::size_t> numbers_;  // of ids that were not nine letters and digits
+  std::unordered_map<std::string, std::string> ids_;      // the client's: the template's, of the latest call
+  std::unordered_map<std::string, std::size_t> numbers_;  // of ids that were not nine letters and digits
 };
+
+Json arguments_json(const std::string& text, ArgumentForm form, Adaptations adaptations) {
+  if (is_blank(text)) return form == ArgumentForm::object ? Json(Json::object()) : Json("{}");
+  Result<Json> object = read_object(text);
+  if (!object && adaptations.has(Adaptation::object_arguments)) object = Json{{"arguments", text}};
+  if (!object || (form == ArgumentForm::text && parse_json(text))) return text;
+  if (form == ArgumentForm::text) return dump_json(*object);
+  return std::move(*object);
+}
 
 }  // namespace
 
+std::vector<MessageIds> ids_of(std::span<const Message> messages, Adaptations adaptations, const Dialect& dialect) {
+  IdWriter writer(adaptations, dialect);
+  std::vector<MessageIds> all;
+  all.reserve(messages.size());
+  for (const Message& message : messages) all.push_back(writer.ids(message));
+  return all;
+}
+
+Json message_json(const Message& message, const MessageIds& ids, const JsonForm& form, Adaptations adaptations) {
+  Json json = {{"role", to_string(message.role)}, {"content", message.content}};
+  if (!message.reasoning.empty())
+    for (const std::string_view name : form.reasoning_names) json[std::string(name)] = message.reasoning;
+  if (!message.tool_calls.empty()) {
+    Json calls = Json::array();
+    for (std::size_t i = 0; i < message.tool_calls.size(); ++i) {
+      const ToolCall& call = message.tool_calls[i];
+      Json function = {{"name", call.name}, {"arguments", arguments_json(call.arguments, form.arguments, adaptations)}};
+      calls.push_back({{"id", ids.calls[i]}, {"type", "function"}, {"function", std::move(function)}});
+    }
+    json["tool_calls"] = std::move(calls);
+  }
+  if (!message.tool_call_id.empty()) json["tool_call_id"] = ids.answered;
+  if (!message.name.empty()) json["name"] = message.name;
+  return json;
+}
+
 Json messages_json(std::span<const Message> messages, const JsonForm& form, Adaptations adaptations,
                    const Dialect& dialect) {
-  Writer writer(form, adaptations, dialect);
+  const std::vector<MessageIds> ids = ids_of(messages, adaptations, dialect);
   Json result = Json::array();
-  for (const Message& message : messages) result.push_back(writer.message(message));
+  for (std::size_t i = 0; i < messages.size(); ++i)
+    result.push_back(message_json(messages[i], ids[i], form, adaptations));
   return result;
 }
 

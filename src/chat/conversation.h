@@ -25,8 +25,20 @@ struct JsonForm {
   std::vector<std::string_view> reasoning_names = {"reasoning_content"};  // fields it goes into
 };
 
-// Calls have the ids of their family where it writes ids. Of the adaptations only object_arguments and
-// nine_ids count here.
+// The ids that a template gets for a message's calls, and for the call that it answers.
+struct MessageIds {
+  std::vector<std::string> calls;
+  std::string answered;
+};
+
+// Calls have the ids of their family where it writes ids: these depend on the messages before. Of the adaptations
+// only nine_ids counts.
+std::vector<MessageIds> ids_of(std::span<const Message> messages, Adaptations adaptations, const Dialect& dialect);
+
+// One message with its ids. Of the adaptations only object_arguments counts.
+Json message_json(const Message& message, const MessageIds& ids, const JsonForm& form, Adaptations adaptations);
+
+// All of them.
 Json messages_json(std::span<const Message> messages, const JsonForm& form, Adaptations adaptations,
                    const Dialect& dialect);
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/limits.h"
+#include "base/text_memory.h"
 #include "chat/control_names.h"
 #include "chat/conversation.h"
 #include "chat/default_template.h"
@@ -147,7 +149,7 @@ class TemplateRenderer final : public Renderer {
     if (first < end) add_boundary(prompt, walk.tokens_before(first));
     const std::size_t header = header_tokens(prompt, rendered);
     if (header > 0) add_boundary(prompt, prompt.tokens.size() - header);
-    prompt.segments = segments_of(rendered, walk, {first < end ? first : 0, header}, messages, tools);
+    prompt.segments = segments_of(rendered, walk, {first < end ? first : 0, header}, messages, tools, &call_digests_);
   }
 
   // How many tokens at the end are the header's: after them the next request goes on with an assistant
@@ -188,6 +190,7 @@ class TemplateRenderer final : public Renderer {
   }
 
   mutable TokenCache tokens_;
+  mutable TextMemory call_digests_{limits::kCallDigestBytes};
   const Chosen chosen_;
   const bool keep_headers_;
   const std::vector<TokenId> markers_;

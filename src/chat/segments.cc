@@ -29,6 +29,10 @@ void append_field(std::string& out, std::string_view text) {
   out += text;
 }
 
+struct CallsDigest {
+  std::uint64_t value = 0;
+};
+
 std::uint64_t digest_of(const std::vector<ToolCall>& calls) {
   std::string text;
   for (const ToolCall& call : calls) {
@@ -38,6 +42,19 @@ std::uint64_t digest_of(const std::vector<ToolCall>& calls) {
     append_field(text, value ? canonical_json(*value) : call.arguments);
   }
   return digest(text);
+}
+
+// Likewise; arguments are read once, not with every prompt.
+std::uint64_t digest_of(const std::vector<ToolCall>& calls, TextMemory* known) {
+  if (known == nullptr || calls.empty()) return digest_of(calls);
+  std::string text;
+  for (const ToolCall& call : calls) {
+    append_field(text, call.id);
+    append_field(text, call.name);
+    append_field(text, call.arguments);
+  }
+  if (const auto before = known->find<CallsDigest>(text)) return before->value;
+  return known->keep(text, CallsDigest{digest_of(calls)}, sizeof(CallsDigest))->value;
 }
 
 std::uint64_t digest_of(std::span<const Tool> tools) {
@@ -55,12 +72,12 @@ SegmentKind kind_of(Role role) {
   return role == Role::tool ? SegmentKind::tool : SegmentKind::user;
 }
 
-Segment segment_of(const Message& message) {
+Segment segment_of(const Message& message, TextMemory* known) {
   Segment segment;
   segment.kind = kind_of(message.role);
   segment.content = digest(bare(message.content));
   segment.reasoning = digest(bare(message.reasoning));
-  segment.calls = digest_of(message.tool_calls);
+  segment.calls = digest_of(message.tool_calls, known);
   return segment;
 }
 
@@ -119,7 +136,8 @@ class Finder {
 // Goes over the messages in order; each closes the segment of the one before it.
 class Builder {
  public:
-  Builder(const RenderedText& rendered, const PromptWalk& walk) : finder_(rendered), walk_(walk) {}
+  Builder(const RenderedText& rendered, const PromptWalk& walk, TextMemory* known)
+      : finder_(rendered), walk_(walk), known_(known) {}
 
   void head(std::span<const Message> messages, std::span<const Tool> tools, std::size_t end) {
     current_.tools = digest_of(tools);
@@ -134,7 +152,7 @@ class Builder {
     } else if (const auto found = finder_.begin_of(message)) {
       begin = finder_.with_text_before(*found);
     }
-    const Segment said = segment_of(message);
+    const Segment said = segment_of(message, known_);
     if (begin && *begin >= begun_) {
       close(*begin);
       current_ = said;
@@ -170,6 +188,7 @@ class Builder {
 
   Finder finder_;
   const PromptWalk& walk_;
+  TextMemory* const known_;
   Segment current_;
   std::size_t begun_ = 0;  // where the current segment begins
   std::vector<Segment> segments_;
@@ -178,8 +197,8 @@ class Builder {
 }  // namespace
 
 std::vector<Segment> segments_of(const RenderedText& rendered, const PromptWalk& walk, const Landmarks& landmarks,
-                                 std::span<const Message> messages, std::span<const Tool> tools) {
-  Builder builder(rendered, walk);
+                                 std::span<const Message> messages, std::span<const Tool> tools, TextMemory* known) {
+  Builder builder(rendered, walk, known);
   const auto first =
       std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role != Role::system; });
   const auto head = static_cast<std::size_t>(first - messages.begin());

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/text_memory.h"
 #include "chat/prompt_walk.h"
 #include "chat/rendered_text.h"
 #include "core/message.h"
@@ -23,7 +24,9 @@ struct Landmarks {
   std::size_t header_tokens = 0;  // at the end: what the template adds for the model to go on; 0: unknown
 };
 
+// known: digests of calls that were read before; null: none are.
 std::vector<Segment> segments_of(const RenderedText& rendered, const PromptWalk& walk, const Landmarks& landmarks,
-                                 std::span<const Message> messages, std::span<const Tool> tools);
+                                 std::span<const Message> messages, std::span<const Tool> tools,
+                                 TextMemory* known = nullptr);
 
 }  // namespace kvern::chat

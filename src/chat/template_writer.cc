@@ -55,18 +55,18 @@ class TemplateWriter::Attempt {
           std::vector<PreparedVariable> prepared)
       : writer_(writer), messages_(messages), variables_(std::move(variables)), prepared_(std::move(prepared)) {}
 
-  // The conversation's JSON is made again: another with the same JSON need not be written.
+  // The conversation is made again: one of the same values need not be written.
   bool prepare(Adaptations adaptations) {
     adapted_ = adapted(messages_, adaptations, writer_.dialect_);
-    Json json = messages_json(adapted_, writer_.form_, adaptations, writer_.dialect_);
-    Json& messages = variables_["messages"];
-    if (json == messages) return false;
-    messages = std::move(json);
+    auto values = writer_.message_values_.of(adapted_, writer_.form_, adaptations, writer_.dialect_);
+    if (prepared_once_ && values == list_.items) return false;
+    prepared_once_ = true;
+    list_.items = std::move(values);
     return true;
   }
 
   Result<std::vector<RenderedPart>> render() const {
-    return writer_.template_->render(variables_, *writer_.constants_, prepared_);
+    return writer_.template_->render(variables_, *writer_.constants_, prepared_, std::span(&list_, 1));
   }
 
   Written written(std::vector<RenderedPart> parts) { return {std::move(parts), std::move(adapted_)}; }
@@ -84,6 +84,8 @@ class TemplateWriter::Attempt {
   Json variables_;
   const std::vector<PreparedVariable> prepared_;
   std::vector<Message> adapted_;
+  PreparedList list_{"messages", {}};
+  bool prepared_once_ = false;
 };
 
 TemplateWriter::TemplateWriter(std::unique_ptr<JinjaTemplate> jinja, Json constants, const TemplateTraits& traits,

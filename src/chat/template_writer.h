@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "chat/adaptations.h"
 #include "chat/conversation.h"
+#include "chat/message_values.h"
 #include "chat/template/jinja_template.h"
 #include "chat/template_traits.h"
 #include "chat/tool_json.h"
@@ -51,6 +52,7 @@ class TemplateWriter {
   const bool knows_tools_;
   mutable std::atomic<std::uint32_t> adaptations_;
   mutable ToolJson tool_json_;
+  mutable MessageValues message_values_;
 };
 
 }  // namespace kvern::chat

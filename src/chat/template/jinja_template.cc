@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include "chat/template/limit_tree.h"
 #include "chat/template/prepared_value.h"
 #include "chat/template/render_state.h"
+#include "chat/template/round_analysis.h"
 #include "chat/template/source_check.h"
 #include "chat/template/values.h"
 
@@ -63,15 +65,28 @@ std::string explain_parse_error(std::string_view message) {
 
 Error refusal(std::string message) { return {Code::invalid, std::move(message), {}}; }
 
+void set_list(jinja::context& context, const PreparedList& list, RenderState& state) {
+  jinja::value_array all = mk_val<jinja::value_array>();
+  int deepest = 0;
+  for (const auto& item : list.items) {
+    all->push_back(item->value());
+    deepest = std::max(deepest, item->height_of(item->value()).value_or(0));
+  }
+  state.add_input(all, deepest + 1);
+  state.add_items(list.items);
+  context.set_val(list.name, all);
+}
+
 class ParsedTemplate final : public JinjaTemplate {
  public:
-  ParsedTemplate(std::string source, jinja::program program)
-      : source_(std::move(source)), program_(std::move(program)) {}
+  ParsedTemplate(std::string source, jinja::program program, std::size_t kept_loops)
+      : source_(std::move(source)), program_(std::move(program)), kept_loops_(kept_loops) {}
 
   Result<std::vector<RenderedPart>> render(const Json& variables, const Json& constants,
-                                           std::span<const PreparedVariable> prepared) const override {
+                                           std::span<const PreparedVariable> prepared,
+                                           std::span<const PreparedList> lists) const override {
     try {
-      return run(variables, constants, prepared);
+      return run(variables, constants, prepared, lists);
     } catch (const TemplateError& e) {
       return tl::unexpected(refusal(e.message));
     } catch (const std::bad_alloc&) {
@@ -82,10 +97,11 @@ class ParsedTemplate final : public JinjaTemplate {
   }
 
   const std::string& source() const override { return source_; }
+  std::size_t kept_loops() const override { return kept_loops_; }
 
  private:
   std::vector<RenderedPart> run(const Json& variables, const Json& constants,
-                                std::span<const PreparedVariable> prepared) const {
+                                std::span<const PreparedVariable> prepared, std::span<const PreparedList> lists) const {
     RenderState state;
     jinja::context context;
     set_variables(context, variables, state);
@@ -93,6 +109,7 @@ class ParsedTemplate final : public JinjaTemplate {
       state.add_prepared(one.value);
       context.set_val(one.name, one.value->value());
     }
+    for (const PreparedList& list : lists) set_list(context, list, state);
     set_constants(context, constants);
     const jinja::value_array results = jinja::runtime(context).execute(program_);
     const jinja::value_string text = jinja::runtime::gather_string_parts(results);
@@ -106,6 +123,7 @@ class ParsedTemplate final : public JinjaTemplate {
 
   std::string source_;
   jinja::program program_;
+  std::size_t kept_loops_;
 };
 
 Result<std::unique_ptr<JinjaTemplate>> parse_source(std::string source) {
@@ -117,13 +135,18 @@ Result<std::unique_ptr<JinjaTemplate>> parse_source(std::string source) {
   }
   jinja::program program = jinja::parse_from_tokens(tokens);
   limit_tree(program);
-  return std::make_unique<ParsedTemplate>(std::move(source), std::move(program));
+  const std::size_t kept_loops = find_rounds(program);
+  return std::make_unique<ParsedTemplate>(std::move(source), std::move(program), kept_loops);
 }
 
 }  // namespace
 
 std::shared_ptr<const PreparedValue> prepare_value(const Json& document) {
-  return std::make_shared<const PreparedValue>(document);
+  return std::make_shared<const PreparedValue>(document, PreparedValue::Room{limits::kPreparedTextBytes, 0});
+}
+
+std::shared_ptr<const PreparedValue> prepare_item(const Json& document, std::size_t round_bytes) {
+  return std::make_shared<const PreparedValue>(document, PreparedValue::Room{0, round_bytes});
 }
 
 std::size_t bytes_of(const PreparedValue& prepared) { return prepared.bytes(); }

@@ -9,6 +9,7 @@
 
 #include "chat/template/expression_nodes.h"
 #include "chat/template/statement_nodes.h"
+#include "chat/template/variables.h"
 
 namespace kvern::chat {
 namespace {
@@ -43,6 +44,12 @@ class Limiter {
  public:
   void blocks(statements& body) {
     for (statement_ptr& statement : body) block_item(statement);
+  }
+
+  // A macro sees the variables of whoever calls it.
+  void share_loops() {
+    for (ForNode* loop : loops_)
+      if (loop->loop_members != 0) loop->loop_members |= entered_members_;
   }
 
  private:
@@ -88,7 +95,7 @@ class Limiter {
 
   void for_loop(statement_ptr& slot, jinja::for_statement& loop) {
     const std::size_t before = nodes_;
-    const std::size_t loops_before = loop_names_;
+    const std::uint32_t outer_members = std::exchange(loop_members_, 0);
     expression(loop.loopvar);
     expression(loop.iterable);
     blocks(loop.body);
@@ -97,12 +104,17 @@ class Limiter {
     replace_by<ForNode>(slot, std::move(loop.loopvar), std::move(loop.iterable), std::move(loop.body),
                         std::move(loop.default_block));
     cast_stmt<ForNode>(slot)->steps = steps;
-    cast_stmt<ForNode>(slot)->uses_loop = loop_names_ != loops_before;
+    cast_stmt<ForNode>(slot)->loop_members = loop_members_;
+    loops_.push_back(cast_stmt<ForNode>(slot));
+    loop_members_ |= outer_members;  // a loop around this one may be asked for as much
   }
 
   void entered_block(statements& body, const statements& parameters, std::size_t position) {
     const std::size_t before = nodes_;
+    const std::uint32_t outer_members = std::exchange(loop_members_, 0);
     blocks(body);
+    entered_members_ |= loop_members_;
+    loop_members_ |= outer_members;
     auto entry = std::make_unique<EntryNode>(names_of(parameters), 1 + (nodes_ - before) / kNodesAStep);
     entry->pos = position;
     body.insert(body.begin(), std::move(entry));
@@ -126,7 +138,7 @@ class Limiter {
 
   bool leaf(statement_ptr& slot) {
     if (auto* name = cast_stmt<jinja::identifier>(slot)) {
-      loop_names_ += name->val == "loop" ? 1 : 0;
+      if (name->val == "loop") loop_members_ = LoopVariable::kAll;
       replace_by<NameNode>(slot, name->val);
     } else if (auto* literal = cast_stmt<jinja::string_literal>(slot)) {
       replace_by<LiteralNode>(slot, literal->val);
@@ -138,10 +150,21 @@ class Limiter {
     return true;
   }
 
+  // The bit of `loop.member`; 0: it is something else.
+  static std::uint32_t member_of_loop(const jinja::member_expression& member) {
+    const auto* object = cast_stmt<jinja::identifier>(member.object);
+    const auto* name = cast_stmt<jinja::identifier>(member.property);
+    if (member.computed || object == nullptr || name == nullptr || object->val != "loop") return 0;
+    return LoopVariable::bit_of(name->val);
+  }
+
   bool operation(statement_ptr& slot) {
     if (auto* member = cast_stmt<jinja::member_expression>(slot)) {
+      const std::uint32_t members = loop_members_;
+      const std::uint32_t of_loop = member_of_loop(*member);
       expression(member->object);
       expression(member->property);
+      if (of_loop != 0) loop_members_ = members | of_loop;
       replace_by<MemberNode>(slot, std::move(member->object), std::move(member->property), member->computed);
     } else if (auto* binary = cast_stmt<jinja::binary_expression>(slot)) {
       expression(binary->left);
@@ -212,11 +235,17 @@ class Limiter {
   }
 
   std::size_t nodes_ = 0;
-  std::size_t loop_names_ = 0;  // uses of the variable `loop`
+  std::uint32_t loop_members_ = 0;     // of the variable `loop`, that are read
+  std::uint32_t entered_members_ = 0;  // in macros and call blocks
+  std::vector<ForNode*> loops_;
 };
 
 }  // namespace
 
-void limit_tree(jinja::program& program) { Limiter().blocks(program.body); }
+void limit_tree(jinja::program& program) {
+  Limiter limiter;
+  limiter.blocks(program.body);
+  limiter.share_loops();
+}
 
 }  // namespace kvern::chat

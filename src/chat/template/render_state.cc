@@ -79,6 +79,20 @@ void RenderState::work_on(const jinja::value& value) {
   }
 }
 
+void RenderState::spend(const Spent& spent) {
+  work(spent.work);
+  written_ += spent.written;
+  check_size(written_);
+}
+
+Spent RenderState::spent() const { return {steps_ * kBytesAStep + bytes_, written_}; }
+
+void RenderState::set_spent(const Spent& spent) {
+  steps_ = spent.work / kBytesAStep;
+  bytes_ = spent.work % kBytesAStep;
+  written_ = spent.written;
+}
+
 std::size_t RenderState::text_size(const jinja::value& value) {
   std::size_t visits = 0;
   const std::size_t size = text_size(value, visits);
@@ -105,13 +119,35 @@ void RenderState::add_prepared(std::shared_ptr<const PreparedValue> prepared) {
   prepared_.push_back(std::move(prepared));
 }
 
+void RenderState::add_items(std::span<const std::shared_ptr<const PreparedValue>> items) {
+  for (const auto& item : items)
+    if (items_.emplace(item->value().get(), item).second) new_items_.push_back(item);
+}
+
+const PreparedValue* RenderState::item_of(const jinja::value& value) const {
+  const auto known = items_.find(value.get());
+  return known == items_.end() ? nullptr : known->second.get();
+}
+
 const PreparedValue* RenderState::prepared_with(const jinja::value& container) const {
   for (const auto& prepared : prepared_)
     if (prepared->height_of(container)) return prepared.get();
   return nullptr;
 }
 
+bool RenderState::is_prepared(const jinja::value& container) const {
+  return item_height(container).has_value() || prepared_with(container) != nullptr;
+}
+
+std::optional<int> RenderState::item_height(const jinja::value& value) const {
+  for (const auto& item : new_items_) item_heights_.insert(item->heights().begin(), item->heights().end());
+  new_items_.clear();
+  const auto known = item_heights_.find(value.get());
+  return known == item_heights_.end() ? std::nullopt : std::optional(known->second);
+}
+
 std::optional<int> RenderState::input_height(const jinja::value& value) const {
+  if (const auto height = item_height(value)) return height;
   if (const auto known = input_heights_.find(value.get()); known != input_heights_.end()) return known->second;
   const PreparedValue* const prepared = prepared_with(value);
   return prepared != nullptr ? prepared->height_of(value) : std::nullopt;

@@ -1,9 +1,12 @@
 #include "chat/template/statement_nodes.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "chat/template/expression_nodes.h"
+#include "chat/template/prepared_value.h"
 #include "chat/template/render_state.h"
+#include "chat/template/rounds.h"
 #include "chat/template/strings.h"
 #include "chat/template/variables.h"
 
@@ -33,6 +36,11 @@ value TextNode::execute_impl(jinja::context&) const {
   return value_;
 }
 
+void MemberBefore::put_back() const {
+  jinja::value holder = object;
+  holder->insert(name, value);
+}
+
 value OutputNode::execute_impl(jinja::context& context) const {
   value result = inner_->execute(context);
   RenderState& state = RenderState::current();
@@ -53,11 +61,16 @@ value ForNode::execute_impl(jinja::context& context) const {
   jinja::context scope(context);
   const std::vector<value> rounds = items(scope);
   auto results = mk_val<jinja::value_array>();
-  LoopVariable loop(rounds);
+  LoopVariable loop(rounds, loop_members);
+  const bool keeps = keeps_rounds(scope);
   for (std::size_t i = 0; i < rounds.size(); ++i) {
     RenderState::current().step(steps);
-    if (uses_loop) loop.set(scope, i);
+    if (loop_members != 0) loop.set(scope, i);
     bind(rounds[i], scope);
+    if (const PreparedValue* item = keeps ? RenderState::current().item_of(rounds[i]) : nullptr; item != nullptr) {
+      results->push_back(kept_round(*item, scope));
+      continue;
+    }
     try {
       for (const jinja::statement_ptr& item : body) results->push_back(item->execute(scope));
     } catch (const jinja::continue_statement::signal&) {
@@ -70,6 +83,22 @@ value ForNode::execute_impl(jinja::context& context) const {
     for (const jinja::statement_ptr& item : default_block) results->push_back(item->execute(context));
   }
   return jinja::runtime::gather_string_parts(results);
+}
+
+// While a round is written down the loops in it are part of it.
+bool ForNode::keeps_rounds(const jinja::context& scope) const {
+  if (number == 0 || RenderState::current().recording() != nullptr) return false;
+  return std::none_of(functions.begin(), functions.end(),
+                      [&](const value& name) { return find_variable(scope, name) != nullptr; });
+}
+
+value ForNode::kept_round(const PreparedValue& item, jinja::context& scope) const {
+  for (const auto& round : item.rounds_of(number))
+    if (round->repeat(scope)) return round->text();
+  Recording recording(RenderState::current());
+  value text = run_block(body, scope);
+  if (auto round = recording.finish(text)) item.keep_round(number, std::move(round));
+  return text;
 }
 
 std::vector<value> ForNode::items(jinja::context& scope) const {
@@ -147,8 +176,24 @@ void SetNode::assign_member(const jinja::member_expression& member, const value&
   const NameNode& name = name_of(member.property);
   const value object = member.object->execute(context);
   if (!is_val<jinja::value_object>(object)) throw std::runtime_error("Cannot assign to member of non-object");
-  RenderState::current().check_change(object, result);
+  RenderState& state = RenderState::current();
+  state.check_change(object, result);
   object->insert(name.key(), result);
+  if (Recording* const recording = state.recording(); recording != nullptr && changes_outside)
+    recording->add_assignment(*this, result);
+}
+
+bool SetNode::repeat(const value& to, jinja::context& context, std::vector<MemberBefore>& before) const {
+  const auto* member = cast_stmt<jinja::member_expression>(assignee);
+  const value& name = name_of(member->property).key();
+  const value object = member->object->execute(context);
+  const auto* keyed = cast_val<jinja::value_object>(object);
+  const value* known = keyed == nullptr ? nullptr : find_member(*keyed, name);
+  if (known == nullptr) return false;
+  RenderState::current().check_change(object, to);
+  before.push_back({object, name, *known});
+  object->insert(name, to);
+  return true;
 }
 
 value CallBlockNode::execute_impl(jinja::context& context) const {

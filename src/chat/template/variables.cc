@@ -64,6 +64,12 @@ const std::array<value, LoopVariable::members>& LoopVariable::names() {
   return all;
 }
 
+std::uint32_t LoopVariable::bit_of(const std::string& member) {
+  for (std::size_t i = 0; i < members; ++i)
+    if (names()[i]->val_str.parts.front().val == member) return std::uint32_t{1} << i;
+  return kAll;
+}
+
 void LoopVariable::make() {
   loop_ = mk_val<jinja::value_object>();
   loop_->has_builtins = false;
@@ -83,10 +89,13 @@ void LoopVariable::set(jinja::context& scope, std::size_t round) {
   static const value name = name_value("loop");
   if (!loop_ || loop_.use_count() > kHolders) make();
   const std::size_t count = items_.size();
-  put(index, number(round + 1));
-  put(index0, number(round));
-  put(revindex, number(count - round));
-  put(revindex0, number(count - round - 1));
+  const auto put_number = [this](Member member, std::size_t of) {
+    if (is_asked(member)) put(member, number(of));
+  };
+  put_number(index, round + 1);
+  put_number(index0, round);
+  put_number(revindex, count - round);
+  put_number(revindex0, count - round - 1);
   put(first, truth(round == 0));
   put(last, truth(round + 1 == count));
   put(previtem, round > 0 ? items_[round - 1] : none_);

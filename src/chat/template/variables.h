@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,17 +34,24 @@ const jinja::value& truth(bool is_true);
 class LoopVariable {
  public:
   // items must outlive it.
-  explicit LoopVariable(const std::vector<jinja::value>& items) : items_(items) {}
+  // asked: the members somebody reads, a bit each; the others stay undefined.
+  LoopVariable(const std::vector<jinja::value>& items, std::uint32_t asked) : items_(items), asked_(asked) {}
 
   void set(jinja::context& scope, std::size_t round);
 
+  static constexpr std::uint32_t kAll = ~std::uint32_t{0};
+  // The bit of a member of that name; kAll when there is none.
+  static std::uint32_t bit_of(const std::string& member);
+
  private:
   enum Member { index, index0, revindex, revindex0, length, first, last, previtem, nextitem, members };
+  bool is_asked(Member member) const { return (asked_ & (std::uint32_t{1} << member)) != 0; }
   static const std::array<jinja::value, members>& names();
   void make();
   void put(Member member, const jinja::value& to);
 
   const std::vector<jinja::value>& items_;
+  const std::uint32_t asked_;
   const jinja::value none_ = mk_val<jinja::value_undefined>("loop");
   std::shared_ptr<jinja::value_object_t> loop_;
   std::array<jinja::value*, members> slots_{};  // in its table

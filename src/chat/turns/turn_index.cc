@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/limits.h"
+#include "base/text_memory.h"
 #include "chat/turns/same_meaning.h"
 #include "chat/turns/turn_record.h"
 
@@ -104,6 +106,34 @@ bool same_message(const Message& a, const Message& b) {
   return a.content == b.content && a.reasoning == b.reasoning && same_calls_exactly(a, b);
 }
 
+// Whether two turns mean the same, known from the last time.
+struct Meaning {
+  bool same = false;
+};
+
+// All that same_meaning() reads.
+std::string pair_of(const Message& lived, const Message& sent, std::span<const Tool> tools) {
+  std::string text;
+  for (const Message* message : {&lived, &sent}) {
+    append_text(text, message->content);
+    append_text(text, message->reasoning);
+    text += std::to_string(message->tool_calls.size());
+    text += ' ';
+    for (const ToolCall& call : message->tool_calls) {
+      append_text(text, call.id);
+      append_text(text, call.name);
+      append_text(text, call.arguments);
+    }
+  }
+  for (const ToolCall& call : lived.tool_calls)
+    for (const Tool& tool : tools)
+      if (tool.name == call.name) {
+        append_text(text, tool.name);
+        append_text(text, tool.parameters);
+      }
+  return text;
+}
+
 struct Sha256Hasher {
   std::size_t operator()(const Sha256& id) const {
     return std::hash<std::string_view>{}({reinterpret_cast<const char*>(id.data()), id.size()});
@@ -135,7 +165,16 @@ struct TurnIndex::State {
     entries.erase(entry);
   }
 
+  // same_meaning(); arguments written in other words are read once, not at every turn.
+  bool same(const Message& lived, const Message& sent, std::span<const Tool> tools) {
+    if (same_calls_exactly(lived, sent)) return same_meaning(lived, sent, tools);
+    const std::string pair = pair_of(lived, sent, tools);
+    if (const auto known = meanings.find<Meaning>(pair)) return known->same;
+    return meanings.keep(pair, Meaning{same_meaning(lived, sent, tools)}, sizeof(Meaning))->same;
+  }
+
   const Limits limits;
+  TextMemory meanings{kvern::limits::kMeaningBytes};
   mutable std::mutex mutex;
   Entries entries;                                                                    // last used first
   std::unordered_map<Hash128, std::vector<Entries::iterator>, Hash128Hasher> places;  // each: oldest first
@@ -172,7 +211,7 @@ Recalled TurnIndex::recall(std::span<const Message> messages, std::span<const To
     TurnPtr& turn = recalled.turns[i];
     for (auto one = alike.rbegin(); one != alike.rend(); ++one) {
       if (!turn) {
-        if (same_meaning((*one)->message, message, tools)) turn = *one;
+        if (state_->same((*one)->message, message, tools)) turn = *one;
       } else if (same_message(turn->message, (*one)->message)) {
         recalled.others[i].push_back(*one);
       }

@@ -53,6 +53,21 @@ TEST(TurnIndex, ATurnWithCallsIsFoundByItsIdsWhateverCameBefore) {
   EXPECT_EQ(recalled.messages[1].tool_calls[0].arguments, R"({"a":  1})");
 }
 
+// What was compared before is not compared again; a tool's schema is part of the question.
+TEST(TurnIndex, WhatMeantTheSameOnceDoesSoAsLongAsTheSchemaSaysSo) {
+  TurnIndex index{{}};
+  index.remember(index.recall(kAsked, {}).key, turn_of(calling({"c1"})));
+  Message sent = calling({"c1"});
+  sent.tool_calls[0].arguments = R"({"a":"1"})";
+  const Tool text{"f", "", R"({"properties":{"a":{"type":"string"}}})"};
+  const Tool number{"f", "", R"({"properties":{"a":{"type":"integer"}}})"};
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_NE(index.recall(with(kAsked, {sent}), std::span(&text, 1)).turns[2], nullptr);
+    EXPECT_EQ(index.recall(with(kAsked, {sent}), std::span(&number, 1)).turns[2], nullptr);
+    EXPECT_EQ(index.recall(with(kAsked, {sent}), {}).turns[2], nullptr);
+  }
+}
+
 TEST(TurnIndex, ATurnWithoutCallsIsFoundByTheConversationBeforeIt) {
   TurnIndex index{{}};
   Message said = message(Role::assistant, "Hello! ");
