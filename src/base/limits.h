@@ -16,8 +16,17 @@ inline constexpr int kBodyTimeout_ms = 60'000;                 // without a byte
 inline constexpr int kIdleTimeout_ms = 75'000;                 // keep-alive between requests
 inline constexpr int kWriteTimeout_ms = 60'000;                // a client that takes no byte for this long is gone
 inline constexpr int kPingInterval_ms = 10'000;                // SSE comment when nothing else was sent
+inline constexpr int kFeedKeepAlive_ms = 15'000;               // the same for streams that all say the same
 inline constexpr std::size_t kStreamBufferBytes = 256 * 1024;  // unsent response bytes that stop us producing
 inline constexpr int kDrainTimeout_ms = 30'000;                // SIGTERM: running requests get this long
+
+// Watching what the server does
+inline constexpr std::size_t kWatchers = 2'048;             // event streams at once: then 503; the rest of
+                                                            // kConnections is for requests
+inline constexpr int kWatchInterval_ms = 250;               // between two events of a stream, at least
+inline constexpr int kWatchTexts_per_s = 1'000;             // to all streams together: many of them hear less often
+inline constexpr std::size_t kWatchTextBytes = 256 * 1024;  // of one event; a stream waits with one at most
+inline constexpr std::size_t kWatchEnds = 64;  // ended requests between two events; older ones are left out
 
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;

@@ -36,6 +36,7 @@ Connection::Connection(ConnectionOwner& owner, std::unique_ptr<Socket> socket)
 }
 
 Connection::~Connection() {
+  leave_feed();
   if (exchange_) end_exchange();
 }
 
@@ -51,12 +52,16 @@ void Connection::refuse() {
 
 void Connection::drain() {
   const bool lingers = phase_ == Phase::ending && !writing_;
-  if (phase_ == Phase::idle || lingers) close();
+  if (phase_ == Phase::idle || lingers) return close();
+  if (answer_ != Answer::feed) return;
+  deadline_->start(kDrainLinger_ms);  // for who does not read
+  if (!writing_) say_farewell();
 }
 
 void Connection::close() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
+  leave_feed();
   socket_.reset();
   deadline_->stop();
   write_deadline_->stop();
@@ -78,7 +83,7 @@ void Connection::read_on() {
 }
 
 void Connection::on_bytes(std::string_view bytes) {
-  if (phase_ == Phase::ending) return read_on();
+  if (phase_ == Phase::ending || answer_ == Answer::feed) return read_on();
   if (!reads_request()) {
     input_ += bytes;
   } else if (input_.empty()) {
@@ -180,7 +185,7 @@ void Connection::on_eof() {
     return;
   }
   if (answer_ == Answer::complete) return;  // it is being written
-  if (answer_ == Answer::stream) return close();
+  if (answer_ == Answer::stream || answer_ == Answer::feed) return close();
   exchange_->client_left();
 }
 
@@ -243,14 +248,55 @@ void Connection::start_stream(const Headers& extra, std::string_view ping) {
   if (eof_) return close();
   answer_ = Answer::stream;
   if (owner_.draining || !chunked_) keep_alive_ = false;
+  append_stream_head(extra);
+  ping_ = ping;
+  ping_timer_->start(owner_.options.ping_interval_ms);
+  flush();
+}
+
+void Connection::append_stream_head(const Headers& extra) {
   AnswerHead head{.content_type = "text/event-stream", .chunked = chunked_};
   head.keep_alive = keep_alive_;
   Headers headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
   headers.insert(headers.end(), extra.begin(), extra.end());
   append_head(pending_, head, headers);
-  ping_ = ping;
-  ping_timer_->start(owner_.options.ping_interval_ms);
+}
+
+// From here on there is no request: what was kept for one is let go, since there may be thousands of these.
+void Connection::follow(std::shared_ptr<Feed> feed) {
+  if (phase_ != Phase::answering || answer_ != Answer::none) return;
+  if (eof_) return close();
+  keep_alive_ = false;
+  append_stream_head({});
+  answer_ = head_only_ ? Answer::complete : Answer::feed;
+  if (head_only_) return flush();
+  reader_.reset();
+  std::string().swap(input_);
+  end_exchange();
+  feed_ = std::move(feed);
   flush();
+  feed_->add(*this);
+}
+
+void Connection::tell(SharedFeedText text) {
+  std::string().swap(sending_);
+  sent_ = 0;
+  telling_ = std::move(text);
+  writing_ = true;
+  socket_->write(bytes_of(*telling_));
+}
+
+void Connection::give_up() { close(); }
+
+void Connection::say_farewell() {
+  const std::shared_ptr<Feed> feed = feed_;
+  leave_feed();
+  answer_ = Answer::complete;
+  tell(feed->farewell());
+}
+
+void Connection::leave_feed() {
+  if (const std::shared_ptr<Feed> feed = std::exchange(feed_, nullptr)) feed->remove(*this);
 }
 
 void Connection::append_chunk(std::string_view bytes) {
@@ -306,11 +352,20 @@ void Connection::flush() {
     sending_counted_ += std::exchange(pending_counted_, 0);
   }
   writing_ = true;
-  write_deadline_->start(owner_.options.write_timeout_ms);
+  if (!feed_) write_deadline_->start(owner_.options.write_timeout_ms);  // the feed gives up by itself
   socket_->write(std::string_view(sending_).substr(sent_));
 }
 
 void Connection::on_sent(std::size_t bytes) {
+  if (telling_) {
+    sent_ += bytes;
+    const std::string_view rest = bytes_of(*telling_).substr(sent_);
+    if (!rest.empty()) return socket_->write(rest);
+    telling_ = nullptr;
+    sent_ = 0;
+    writing_ = false;
+    return all_sent();
+  }
   writing_ = false;
   write_deadline_->stop();
   sent_ += bytes;
@@ -326,6 +381,7 @@ void Connection::on_sent(std::size_t bytes) {
 
 void Connection::all_sent() {
   if (phase_ == Phase::ending) return end_sending();
+  if (feed_) return owner_.draining ? say_farewell() : feed_->was_told(*this);
   if (phase_ != Phase::answering || answer_ != Answer::complete) return;
   end_exchange();
   if (keep_alive_ && !owner_.draining) return next_request();
@@ -343,9 +399,8 @@ void Connection::end_sending() {
 
 void Connection::end_exchange() {
   ping_timer_->stop();
-  const std::shared_ptr<ExchangeState> exchange = std::move(exchange_);
-  exchange_ = nullptr;
-  exchange->end();
+  const std::shared_ptr<ExchangeState> exchange = std::exchange(exchange_, nullptr);
+  if (exchange) exchange->end();
 }
 
 }  // namespace kvern::http

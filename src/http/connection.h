@@ -16,6 +16,7 @@
 
 #include "http/answer.h"
 #include "http/exchange.h"
+#include "http/feed.h"
 #include "http/loop.h"
 #include "http/request_reader.h"
 #include "http/server.h"
@@ -32,7 +33,7 @@ struct ConnectionOwner {
   std::function<void(Connection&)> on_closed;
 };
 
-class Connection final : public std::enable_shared_from_this<Connection>, private SocketEvents {
+class Connection final : public std::enable_shared_from_this<Connection>, private SocketEvents, private FeedFollower {
  public:
   Connection(ConnectionOwner& owner, std::unique_ptr<Socket> socket);
   ~Connection();
@@ -41,12 +42,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   void start();
   void refuse();  // instead of start(): too many connections, 503
-  void drain();   // closes now when nothing runs, after the answer otherwise
+  void drain();   // closes now when nothing runs, after the answer otherwise; a feed is told farewell
   void close();   // at once
 
   // The exchange's calls. Those that make no sense (a second answer) are ignored.
   void respond(int status, const std::string& content_type, std::string_view body, const Headers& extra);
   void start_stream(const Headers& extra, std::string_view ping);
+  void follow(std::shared_ptr<Feed> feed);
   void write(std::string_view bytes);
   void finish();
   void abandon();  // nobody is left who could answer
@@ -60,12 +62,17 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
     ending,     // the last bytes are on their way; what still comes is thrown away
     closed,
   };
-  enum class Answer { none, stream, complete };
+  enum class Answer { none, stream, feed, complete };
 
   void on_bytes(std::string_view bytes) override;
   void on_eof() override;
   void on_sent(std::size_t bytes) override;
   void on_error() override;
+
+  // What a feed asks of it.
+  bool busy() const override { return writing_; }
+  void tell(SharedFeedText text) override;
+  void give_up() override;
 
   void read_on();
   std::size_t consume(std::string_view bytes);  // returns how many bytes are dealt with
@@ -78,8 +85,12 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
 
   bool reads_request() const { return phase_ == Phase::idle || phase_ == Phase::header || phase_ == Phase::body; }
   void append_answer(AnswerHead head, std::string_view body, const Headers& extra);
+  void append_stream_head(const Headers& extra);
   void append_chunk(std::string_view bytes);
   void ping();
+  void say_farewell();
+  void leave_feed();
+  std::string_view bytes_of(const FeedText& text) const { return chunked_ ? text.chunked() : text.plain(); }
   void flush();
   void all_sent();
   void end_sending();
@@ -104,6 +115,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   Answer answer_ = Answer::none;
   bool chunked_ = false;
   bool head_only_ = false;  // the answer to HEAD: bodies are counted and thrown away
+
+  std::shared_ptr<Feed> feed_;  // followed; nothing else comes on this connection
+  SharedFeedText telling_;      // the socket has it instead of sending_
 
   std::string sending_;  // the socket has it; taken up to sent_
   std::size_t sent_ = 0;

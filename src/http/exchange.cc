@@ -27,6 +27,10 @@ class NetExchange final : public Exchange {
         [headers = std::move(extra), ping](Connection& connection) { connection.start_stream(headers, ping); });
   }
 
+  void follow(std::shared_ptr<Feed> feed) override {
+    on_connection([following = std::move(feed)](Connection& connection) { connection.follow(following); });
+  }
+
   void write(std::string bytes) override {
     if (bytes.empty() || state_->closed) return;
     const std::size_t unsent = state_->unsent_bytes.fetch_add(bytes.size()) + bytes.size();

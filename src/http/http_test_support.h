@@ -197,7 +197,10 @@ class TestServer {
     server_ = *std::move(listening);
     thread_ = std::thread([this] { server_->run(); });
   }
-  ~TestServer() {
+  ~TestServer() { stop(); }
+
+  // Cuts off what still runs.
+  void stop() {
     if (!thread_.joinable()) return;
     server_->drain(0);
     server_->drain(0);

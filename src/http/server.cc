@@ -1,7 +1,9 @@
 #include "http/server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <unordered_map>
@@ -17,6 +19,17 @@ namespace {
 
 // Beyond the limit a few more are taken, to tell them so; past these they are just closed.
 constexpr std::size_t kRefusalsAtOnce = 64;
+
+constexpr rlim_t kOtherFiles = 512;  // of the program, beside its connections
+
+// A connection is a file, and what a program is given at first is often less than what it may have.
+void allow_files(std::size_t connections_max) {
+  const rlim_t wanted = connections_max + kRefusalsAtOnce + kOtherFiles;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(limit.rlim_max, wanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 class NetServer final : public Server {
  public:
@@ -46,6 +59,8 @@ class NetServer final : public Server {
   }
 
   void post(std::function<void()> function) override { loop_->post(std::move(function)); }
+
+  std::shared_ptr<Loop> loop() const override { return loop_; }
 
   void on_signal(std::function<void(int)> callback) override { loop_->on_signal(std::move(callback)); }
 
@@ -114,6 +129,7 @@ class NetServer final : public Server {
 Result<std::unique_ptr<Server>> Server::listen(Options options, Handler handler) {
   // A client that left, or a closed stderr, must be an error code and not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  allow_files(options.connections_max);
   TRY(ListenSocket socket, options.unix_socket.empty() ? ListenSocket::on_tcp(options.host, options.port)
                                                        : ListenSocket::on_unix(options.unix_socket));
   try {

@@ -19,6 +19,9 @@
 
 namespace kvern::http {
 
+class Feed;
+class Loop;
+
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Request {
@@ -34,6 +37,8 @@ struct Request {
 
 // One request and its answer: respond() once, or start_stream(), write()s and finish().
 //
+// Or follow() a feed.
+//
 // Every method may be called from any thread and returns at once; calls take effect in order on
 // the net thread. Calls after the client left are ignored.
 class Exchange {
@@ -47,6 +52,10 @@ class Exchange {
   virtual void start_stream(Headers extra = {}, std::string_view ping = kSsePing) = 0;
   virtual void write(std::string bytes) = 0;  // whole events framed by sse.h: a ping may follow any
   virtual void finish() = 0;
+
+  // Instead of all that: 200 text/event-stream that says what the feed publishes, until the client leaves or the
+  // server stops. The exchange is over; the feed knows of the client.
+  virtual void follow(std::shared_ptr<Feed> feed) = 0;
 
   // Bytes given to write() and not yet taken by the socket. A producer pauses above
   // limits::kStreamBufferBytes and goes on at on_room.
@@ -106,6 +115,9 @@ class Server {
 
   // Runs the function on the net thread.
   virtual void post(std::function<void()> function) = 0;
+
+  // The net thread's, for timers and feeds, which end before the server does.
+  virtual std::shared_ptr<Loop> loop() const = 0;
 
   // Calls the function on the net thread when the process gets SIGTERM or SIGINT (each time).
   virtual void on_signal(std::function<void(int signal)> callback) = 0;
