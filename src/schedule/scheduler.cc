@@ -109,7 +109,11 @@ void Scheduler::wake() {
 
 void Scheduler::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    if (step() || cache_.save_one()) continue;
+    if (step()) continue;
+    if (cache_.save_one()) {
+      changed_ = true;
+      continue;
+    }
     const std::int64_t timeout_us = cache_.poll();
     if (timeout_us != 0) wait_for_work(stop, timeout_us);
   }
@@ -155,6 +159,8 @@ bool Scheduler::step() {
   make_plan();
   draft();
   publish_stats();
+  changed_ = changed_ || loaded || plan_.tokens > 0;
+  tell_change();
   if (plan_.tokens == 0) return loaded;
   if (!secure_cells()) return true;
   decode();
@@ -173,6 +179,7 @@ void Scheduler::drain_inbox() {
   }
   for (const auto& job : jobs) job();
   for (SequencePtr& sequence : arrived) {
+    changed_ = true;
     sequence->client = &clients_.enter(sequence->request().session, sequence->salt());
     waiting_.push_back(std::move(sequence));
   }
@@ -275,26 +282,42 @@ void Scheduler::publish_stats() {
   stats_waiting_.store(static_cast<std::int32_t>(waiting_.size()), std::memory_order_relaxed);
 }
 
+void Scheduler::tell_change() {
+  if (std::exchange(changed_, false) && options_.on_change) options_.on_change();
+}
+
 SchedulerStats Scheduler::stats() const {
   return {stats_running_.load(std::memory_order_relaxed), stats_waiting_.load(std::memory_order_relaxed)};
 }
 
+RequestReport Scheduler::report_of(const Sequence& sequence) const {
+  using State = RequestReport::State;
+  const Usage& usage = sequence.usage;
+  const std::int64_t now_us = clock_.now_us();
+  RequestReport report;
+  report.id = sequence.request().id;
+  report.session = sequence.request().session;
+  report.priority = sequence.request().priority;
+  report.running = sequence.lease.has_value();
+  if (report.running) report.state = sequence.started() ? State::decode : State::prefill;
+  if (sequence.prefill_begin_us > 0) report.why = usage.why;
+  report.age_us = now_us - sequence.submitted_us();
+  report.prompt_tokens = usage.prompt_tokens;
+  report.reused_tokens = usage.reused_tokens();
+  report.computed_tokens = usage.computed_tokens();
+  report.completion_tokens = usage.completion_tokens;
+  report.tokens_max = sequence.request().tokens_max;
+  // The first token of an answer came with the end of the prompt.
+  const std::int64_t begin_us = sequence.started() ? sequence.first_token_us : sequence.prefill_begin_us;
+  const std::int32_t tokens = sequence.started() ? usage.completion_tokens - 1 : usage.computed_tokens();
+  if (begin_us > 0 && now_us > begin_us) report.tokens_per_s = 1e6 * tokens / static_cast<double>(now_us - begin_us);
+  return report;
+}
+
 std::vector<RequestReport> Scheduler::requests() const {
   std::vector<RequestReport> reports;
-  const auto add = [&reports](const Sequence& sequence, bool running) {
-    const Usage& usage = sequence.usage;
-    RequestReport report;
-    report.id = sequence.request().id;
-    report.prompt_tokens = usage.prompt_tokens;
-    report.reused_tokens = usage.reused_tokens();
-    report.computed_tokens = usage.computed_tokens();
-    report.completion_tokens = usage.completion_tokens;
-    report.tokens_max = sequence.request().tokens_max;
-    report.running = running;
-    reports.push_back(std::move(report));
-  };
-  for (const SequencePtr& sequence : running_) add(*sequence, true);
-  for (const SequencePtr& sequence : waiting_) add(*sequence, false);
+  for (const SequencePtr& sequence : running_) reports.push_back(report_of(*sequence));
+  for (const SequencePtr& sequence : waiting_) reports.push_back(report_of(*sequence));
   return reports;
 }
 

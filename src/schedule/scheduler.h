@@ -44,6 +44,8 @@
 
 namespace kvern::schedule {
 
+struct RequestReport;
+
 struct SchedulerOptions {
   std::int32_t parallel = 4;    // sequences running at once
   PlanLimits limits;            // beside_us follows from what is measured
@@ -54,8 +56,10 @@ struct SchedulerOptions {
   DraftModel* draft_model = nullptr;  // guesses, too, where it is given; must outlive the scheduler
   std::size_t waiting_max = limits::kWaitingRequests;
   std::uint64_t seed = std::random_device{}();
-  ReuseLog* reuse_log = nullptr;                           // may be null
-  std::function<void(const Usage&, FinishReason)> on_end;  // every request, on the engine thread
+  ReuseLog* reuse_log = nullptr;  // may be null
+  // On the engine thread: every request's end; and that requests() would tell something else than before.
+  std::function<void(const RequestReport&, const Usage&, FinishReason)> on_end;
+  std::function<void()> on_change;
 };
 
 // While somebody decodes, loading and saving blocks may each take this part of the time.
@@ -72,7 +76,15 @@ struct SchedulerStats {
 
 // A request that has not ended, in numbers.
 struct RequestReport {
+  enum class State { queued, prefill, decode };
+
   std::string id;
+  std::string session;  // "SESSION/AGENT" as the client named it; empty: not known
+  Priority priority = Priority::interactive;
+  State state = State::queued;
+  std::optional<ReuseStop> why;  // once it is known
+  std::int64_t age_us = 0;       // since it came
+  double tokens_per_s = 0;       // of its prompt, then of its answer, on the whole; 0: none yet
   std::int32_t prompt_tokens = 0;
   std::int32_t reused_tokens = 0;
   std::int32_t computed_tokens = 0;  // of the prompt
@@ -170,6 +182,8 @@ class Scheduler final : public Generator {
   void end(SequencePtr sequence, Ending ending);
   void end_running(std::size_t index, Ending ending);
   void publish_stats();
+  void tell_change();
+  RequestReport report_of(const Sequence& sequence) const;
 
   engine::Engine& engine_;
   cache::PrefixCache& cache_;
@@ -211,6 +225,7 @@ class Scheduler final : public Generator {
   double save_credit_us_ = 0;    // time that saving may take
   double restore_bytes_us_ = 0;  // bytes per us
 
+  bool changed_ = false;  // something since on_change was called
   std::atomic<std::int32_t> stats_running_{0};
   std::atomic<std::int32_t> stats_waiting_{0};
 };

@@ -126,6 +126,7 @@ void Scheduler::end_running(std::size_t index, Ending ending) {
 }
 
 void Scheduler::end(SequencePtr sequence, Ending ending) {
+  const RequestReport report = report_of(*sequence);
   if (sequence->lease) cache_.release(std::move(*sequence->lease));
   sequence->lease.reset();
   if (sequence->client) clients_.leave(*sequence->client);
@@ -152,7 +153,8 @@ void Scheduler::end(SequencePtr sequence, Ending ending) {
                         {"finish", to_string(ending.reason)}});
   ending.usage = usage;
   cache_.count(usage);
-  if (options_.on_end) options_.on_end(usage, ending.reason);
+  if (options_.on_end) options_.on_end(report, usage, ending.reason);
+  changed_ = true;
   submitted_.fetch_sub(1);
   publish_stats();
   sequence->stream().end(std::move(ending));

@@ -78,7 +78,7 @@ class Simulation {
     o.latency_target = rules.target;
     o.seed = traffic.seed;
     o.waiting_max = traffic.arrivals.size();
-    o.on_end = [ends](const Usage&, FinishReason) { ++*ends; };
+    o.on_end = [ends](const RequestReport&, const Usage&, FinishReason) { ++*ends; };
     return o;
   }
 
