@@ -27,6 +27,19 @@ std::optional<unsigned> hex_digit(char c) {
   return std::nullopt;
 }
 
+struct Pair {
+  std::string_view name;
+  std::string_view value;
+};
+
+// The first of "name=value&...".
+Pair take_pair(std::string_view& query) {
+  const std::string_view pair = query.substr(0, query.find('&'));
+  query.remove_prefix(std::min(pair.size() + 1, query.size()));
+  const std::size_t equals = std::min(pair.find('='), pair.size());
+  return {pair.substr(0, equals), equals < pair.size() ? pair.substr(equals + 1) : std::string_view()};
+}
+
 Result<std::int32_t> parse_limit(std::string_view text) {
   std::int64_t number = 0;
   for (const char c : text) {
@@ -54,11 +67,7 @@ Status check_json(std::string_view content_type) {
 Result<RecordsQuery> parse_records_query(std::string_view query) {
   RecordsQuery wanted;
   while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(pair.size() + 1, query.size()));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    const std::string_view name = pair.substr(0, equals);
-    const std::string_view value = equals < pair.size() ? pair.substr(equals + 1) : std::string_view();
+    const auto [name, value] = take_pair(query);
     if (name == "limit") {
       TRY(wanted.limit, parse_limit(value));
     } else if (name == "kind") {
@@ -67,6 +76,17 @@ Result<RecordsQuery> parse_records_query(std::string_view query) {
     }
   }
   return wanted;
+}
+
+Status check_watch_query(std::string_view query, int spoken_version) {
+  const std::string spoken = std::to_string(spoken_version);
+  while (!query.empty()) {
+    const auto [name, value] = take_pair(query);
+    if (name == "version" && value != spoken)
+      return fail(Code::invalid,
+                  fmt::format("this server speaks version {} of its events, not {}", spoken, shown(value)), "version");
+  }
+  return {};
 }
 
 Result<std::uint64_t> parse_prune_request(std::string_view body) {

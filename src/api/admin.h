@@ -1,4 +1,4 @@
-// The requests of /admin/cache: bytes -> values. What answers them lives in app. Pure; thread: any.
+// The requests of /admin/cache and /kvern: bytes -> values. What answers them lives in app. Pure; thread: any.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,9 @@ struct RecordsQuery {
   std::string kind;  // block, tail, snapshot, turn; empty: all
 };
 Result<RecordsQuery> parse_records_query(std::string_view query);
+
+// "version=1", or nothing: the format that is spoken, or Code::invalid. Other names are ignored.
+Status check_watch_query(std::string_view query, int spoken_version);
 
 // {"bytes_max": 10737418240}
 Result<std::uint64_t> parse_prune_request(std::string_view body);

@@ -33,6 +33,13 @@ TEST(AdminRequests, AWrongQueryNamesItsPart) {
             "kind: expected block, tail, snapshot or turn, found \"Block\"");
 }
 
+TEST(AdminRequests, AWatcherMaySayWhichFormatItReads) {
+  for (const char* query : {"", "version=1", "_=123&version=1&x"}) EXPECT_TRUE(check_watch_query(query, 1)) << query;
+  EXPECT_EQ(error_of(check_watch_query("version=2", 1)),
+            "version: this server speaks version 1 of its events, not \"2\"");
+  EXPECT_FALSE(check_watch_query("a&version", 1));
+}
+
 TEST(AdminRequests, PruneWantsTheBytesThatMayStay) {
   EXPECT_EQ(parse_prune_request(R"({"bytes_max": 10737418240})"), std::uint64_t{10} << 30);
   EXPECT_EQ(parse_prune_request(R"({"bytes_max": 0})"), 0U);

@@ -10,6 +10,7 @@
 
 #include "app/disk_tier.h"
 #include "app/engines.h"
+#include "app/ids.h"
 #include "app/weights_hash.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -64,8 +65,10 @@ std::uint64_t memory_budget(const ServeOptions& options) {
 }  // namespace
 
 Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& options, const ServeHooks& hooks,
-                                                           const std::string& address, const std::stop_token& stop) {
+                                                           const std::string& address, ActivityFeed& watchers,
+                                                           const std::stop_token& stop) {
   std::unique_ptr<ModelService> service(new ModelService);
+  service->watchers_ = &watchers;
   service->options_ = options;
   service->names_ = model_names(options);
   service->created_s_ = unix_time_s();
@@ -109,9 +112,7 @@ Result<std::unique_ptr<ModelService>> ModelService::create(const ServeOptions& o
   scheduler.draft_max = options.draft_max;
   scheduler.draft_model = service->draft_model_.get();
   scheduler.reuse_log = service->reuse_log_.get();
-  scheduler.on_end = [metrics = &service->metrics_](const Usage& usage, FinishReason finish) {
-    metrics->request(usage, finish);
-  };
+  service->tell_watchers(scheduler);
   service->scheduler_ = std::make_unique<schedule::Scheduler>(*service->engine_, *service->cache_, *service->compiler_,
                                                               steady_clock(), scheduler);
   service->to_wake_ = service->scheduler_.get();
@@ -145,6 +146,7 @@ void ModelService::make_cache(const ServeOptions& options, bool disk, const std:
   if (disk_) {
     disk_->on_event = [this] {
       if (schedule::Scheduler* scheduler = to_wake_) scheduler->wake();
+      watchers_->changed();
     };
     keep_turns(*turns_, *disk_, cache_->root("").key);
     recover(*disk_, *cache_, *turns_);
@@ -205,6 +207,50 @@ std::vector<schedule::RequestReport> ModelService::requests() const {
   std::vector<schedule::RequestReport> requests;
   on_engine([&] { requests = scheduler_->requests(); });
   return requests;
+}
+
+Activity ModelService::activity() const {
+  Activity now;
+  on_engine([&] { now = read_activity(); });
+  return now;
+}
+
+void ModelService::tell_watchers(schedule::SchedulerOptions& hooks) {
+  session_secret_ = random_id();
+  hooks.on_change = [this] { watchers_->changed(); };
+  hooks.on_end = [this](const schedule::RequestReport& report, const Usage& usage, FinishReason finish) {
+    metrics_.request(usage, finish);
+    ++ended_;
+    EndedRequest ended{report, usage, finish};
+    ended.report.session = session_name(report.session, session_secret_);
+    watchers_->ended(std::move(ended));
+  };
+  watchers_->read_from({.post = [this](std::function<void()> job) { return scheduler_->post(std::move(job)); },
+                        .read = [this] { return read_activity(); }});
+}
+
+Activity ModelService::read_activity() const {
+  Activity now;
+  now.time_ms = unix_time_ms();
+  now.model = name();
+  now.context = info().context;
+  now.parallel = options_.parallel;
+  now.requests = scheduler_->requests();
+  for (schedule::RequestReport& request : now.requests) {
+    request.session = session_name(request.session, session_secret_);
+    ++(request.running ? now.totals.running : now.totals.waiting);
+  }
+  now.totals.ended = ended_;
+  now.totals.cells = info().cells;
+  now.totals.cells_used = cache_->used_cells();
+  now.totals.ram_bytes = cache_->tree().bytes();
+  now.totals.ram_budget_bytes = cache_->tree().budget_bytes();
+  if (disk_) {
+    const cache::DiskStats disk = disk_->stats();
+    now.totals.disk_bytes = disk.bytes;
+    now.totals.disk_budget_bytes = disk.budget_bytes;
+  }
+  return now;
 }
 
 Status ModelService::check_model(std::string_view requested) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/models.h"
+#include "app/activity_feed.h"
 #include "app/call_checker.h"
 #include "app/metrics.h"
 #include "app/options.h"
@@ -36,9 +37,11 @@ class ModelService {
  public:
   ~ModelService();
 
-  // Loads the model: seconds, unless stop is requested. Errors name the flag. address: this server's.
+  // Loads the model: seconds, unless stop is requested. Errors name the flag. address: this server's. The watchers'
+  // feed is told of what happens here.
   static Result<std::unique_ptr<ModelService>> create(const ServeOptions& options, const ServeHooks& hooks,
-                                                      const std::string& address, const std::stop_token& stop);
+                                                      const std::string& address, ActivityFeed& watchers,
+                                                      const std::stop_token& stop);
 
   // Serves requests until stop; then ends those still running and writes what is not on disk yet.
   void run(const std::stop_token& stop);
@@ -73,6 +76,7 @@ class ModelService {
   TextMemory& request_memory() { return request_memory_; }
   schedule::ReuseLog& reuse_log() { return *reuse_log_; }
   Metrics& metrics() { return metrics_; }
+  ActivityFeed& watchers() { return *watchers_; }   // thread: net
   cache::DiskStore* disk() { return disk_.get(); }  // null: no disk tier
   // Requests with different salts share nothing: "" unless several API keys are in use.
   std::string salt_of(const http::Request& request) const;
@@ -89,9 +93,12 @@ class ModelService {
   cache::CacheReport cache_report() const;
   std::vector<cache::HeldRecord> cache_records() const;
   std::vector<schedule::RequestReport> requests() const;
+  Activity activity() const;
 
  private:
   ModelService() = default;
+  void tell_watchers(schedule::SchedulerOptions& hooks);
+  Activity read_activity() const;
   void make_cache(const ServeOptions& options, bool disk, const std::string& address);
   void on_engine(const std::function<void()>& job) const;
 
@@ -109,6 +116,9 @@ class ModelService {
   std::unique_ptr<chat::ConstraintWriter> constraints_;
   std::vector<std::string> api_keys_;
   Metrics metrics_;
+  ActivityFeed* watchers_ = nullptr;
+  std::string session_secret_;  // of this run: see session_name()
+  std::uint64_t ended_ = 0;     // thread: engine
   ResponseStore responses_;
   TextMemory request_memory_{limits::kRequestMemoryBytes};
   std::unique_ptr<CallChecker> call_checker_;

@@ -13,6 +13,7 @@
 #include "app/messages_service.h"
 #include "app/model_routes.h"
 #include "app/responses_service.h"
+#include "app/watch_routes.h"
 #include "base/utf8.h"
 #include "http/auth.h"
 #include "http/local_name.h"
@@ -61,6 +62,8 @@ constexpr std::array kRoutes = {
     Route{"POST", "/detokenize", serve_detokenize, true, false},
     Route{"POST", "/apply-template", serve_apply_template, true, false},
     Route{"GET", "/metrics", serve_metrics, true, false},
+    Route{"GET", "/kvern/events", serve_events, false, false},
+    Route{"GET", "/kvern/requests", serve_requests, true, false},
     Route{"GET", "/admin/cache", serve_cache, true, false},
     Route{"GET", "/admin/cache/records", serve_cache_records, true, false},
     Route{"GET", "/admin/cache/why/", serve_cache_why, true, false},

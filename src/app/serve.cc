@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "api/wire_error.h"
+#include "app/activity_feed.h"
 #include "app/model_service.h"
 #include "app/prep_pool.h"
 #include "app/router.h"
@@ -55,11 +56,12 @@ Status serve(const ServeOptions& options, const ServeHooks& hooks) {
         router.handle(std::move(request), std::move(exchange));
       }));
 
+  ActivityFeed watchers(server->loop(), steady_clock());
   Status outcome;
   // The engine thread: loads the model while the server already answers "loading", then schedules.
   std::jthread engine([&](const std::stop_token& stop) {
     const std::int64_t begin_us = steady_clock().now_us();
-    auto created = ModelService::create(options, hooks, server->address(), stop);
+    auto created = ModelService::create(options, hooks, server->address(), watchers, stop);
     if (!created) {
       if (!stop.stop_requested()) outcome = tl::unexpected(std::move(created).error());
       server->drain(0);

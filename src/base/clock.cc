@@ -25,4 +25,9 @@ std::int64_t unix_time_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(since).count();
 }
 
+std::int64_t unix_time_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
 }  // namespace kvern

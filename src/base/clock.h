@@ -16,6 +16,7 @@ const Clock& steady_clock();
 
 // Seconds since 1970, for the `created` fields of the wire formats.
 std::int64_t unix_time_s();
+std::int64_t unix_time_ms();
 
 class FakeClock final : public Clock {
  public:
