@@ -140,9 +140,9 @@ Status answer(Chat& chat, std::string question) {
   EventFeed feed(std::move(request));
   EventFeed::Got got = EventFeed::Got::nothing_yet;
   bool wanted = true;
-  for (std::string data; wanted && got != EventFeed::Got::end;) {
-    got = feed.next(data, kLookAround_ms);
-    wanted = got == EventFeed::Got::data ? printer.take(data) : g_interrupts == 0;
+  for (EventFeed::Event event; wanted && got != EventFeed::Got::end;) {
+    got = feed.next(event, kLookAround_ms);
+    wanted = got == EventFeed::Got::data ? printer.take(event.data) : g_interrupts == 0;
   }
   printer.finish();
   chat.conversation.answered(printer.answer());

@@ -128,14 +128,14 @@ http::ClientRequest request_to(const std::string& address) {
 TEST(EventFeed, MayBeLeftWhileTheServerIsSilent) {
   const SilentServer server;
   EventFeed feed(request_to(server.address()));
-  std::string data;
-  EXPECT_EQ(feed.next(data, 10), EventFeed::Got::nothing_yet);
+  EventFeed::Event event;
+  EXPECT_EQ(feed.next(event, 10), EventFeed::Got::nothing_yet);
 }
 
 TEST(EventFeed, EndsWithTheErrorWhenNobodyListens) {
   EventFeed feed(request_to("unix:/nowhere/kvern"));
-  std::string data;
-  EXPECT_EQ(feed.next(data, 60'000), EventFeed::Got::end);
+  EventFeed::Event event;
+  EXPECT_EQ(feed.next(event, 60'000), EventFeed::Got::end);
   EXPECT_FALSE(feed.ending());
 }
 

@@ -18,7 +18,7 @@ namespace kvern::cli {
 struct EventFeed::Shared {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::string> events;
+  std::deque<Event> events;
   std::optional<Result<http::ClientResponse>> ending;
   bool wanted = true;
 };
@@ -31,9 +31,9 @@ EventFeed::EventFeed(http::ClientRequest request) : shared_(std::make_shared<Sha
   ::sigaddset(&interrupt, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &interrupt, &before);
   std::thread([shared = shared_, request = std::move(request)] {
-    auto ending = http::fetch_events(request, [&](std::string_view, std::string_view data) {
+    auto ending = http::fetch_events(request, [&](std::string_view name, std::string_view data) {
       const std::lock_guard lock(shared->mutex);
-      shared->events.emplace_back(data);
+      shared->events.push_back({std::string(name), std::string(data)});
       shared->changed.notify_one();
       return shared->wanted;
     });
@@ -49,12 +49,12 @@ EventFeed::~EventFeed() {
   shared_->wanted = false;
 }
 
-EventFeed::Got EventFeed::next(std::string& data, int wait_ms) {
+EventFeed::Got EventFeed::next(Event& event, int wait_ms) {
   std::unique_lock lock(shared_->mutex);
   shared_->changed.wait_for(lock, std::chrono::milliseconds(wait_ms),
                             [&] { return !shared_->events.empty() || shared_->ending; });
   if (!shared_->events.empty()) {
-    data = std::move(shared_->events.front());
+    event = std::move(shared_->events.front());
     shared_->events.pop_front();
     return Got::data;
   }

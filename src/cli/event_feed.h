@@ -19,7 +19,11 @@ class EventFeed {
   EventFeed& operator=(const EventFeed&) = delete;
 
   enum class Got { data, nothing_yet, end };
-  Got next(std::string& data, int wait_ms);
+  struct Event {
+    std::string name;  // empty: it has none
+    std::string data;
+  };
+  Got next(Event& event, int wait_ms);
   // After Got::end.
   const Result<http::ClientResponse>& ending() const;
 

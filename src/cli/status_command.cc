@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "cli/conversation.h"
 #include "cli/exit_code.h"
 #include "cli/flags.h"
 #include "cli/server_link.h"
 #include "cli/settings.h"
 #include "cli/terminal.h"
+#include "cli/watch_status.h"
 
 namespace kvern::cli {
 namespace {
@@ -26,10 +28,13 @@ constexpr std::size_t kColumns = 80;
 constexpr std::array kFlags = {
     Flag{"server", 0, "URL", "STATUS", "default: http://127.0.0.1:8080"},
     Flag{"api-key", 0, "KEY", "STATUS", "better kept in KVERN_API_KEY; without it less is said"},
+    Flag{"watch", 0, "", "STATUS", "follow what the server does, until Ctrl-C"},
+    Flag{"json", 0, "", "STATUS", "what runs and waits as JSON; with --watch every event as a line of it"},
     Flag{"line", 0, "", "STATUS", "at most 80 columns, always exit status 0, silent when no server answers"},
 };
-constexpr Command kCommand = {"status", "Says in a line what a running server is doing.", kFlags,
+constexpr Command kCommand = {"status", "Says what a running server is doing.", kFlags,
                               "  kvern status\n"
+                              "  kvern status --watch\n"
                               "  kvern status --line      for the status line of another program"};
 
 std::string short_name(const std::string& model, std::size_t most) {
@@ -63,6 +68,17 @@ std::string last_prompt(const std::string& address, const std::string& api_key, 
   return fmt::format("last prompt {}, {:.0f} % reused", length, std::floor(std::max(reused, 0.0) * 100));
 }
 
+Result<int> print_json(const std::string& address, const std::string& api_key) {
+  http::ClientRequest request;
+  request.address = address;
+  request.target = "/kvern/requests?version=1";
+  request.headers = headers_with_key(api_key);
+  TRY(const http::ClientResponse response, http::fetch(request));
+  if (response.status != 200) return tl::unexpected(refused(response.status, response.body));
+  put(response.body + "\n");
+  return kOk;
+}
+
 // The name gives way first, then what the last prompt was.
 std::string line_of(const HealthAnswer& health, const std::string& last) {
   if (health.is_loading) return "kvern loads its model";
@@ -86,6 +102,13 @@ Result<int> status(std::span<const std::string> arguments) {
   TRY(const Settings settings, gather_settings(kCommand, flags, process_environment()));
   const bool line = flags.contains("line");
   const std::string address = settings.text("server", kUsualServer);
+  const bool json = flags.contains("json");
+  if (flags.contains("line") && (json || flags.contains("watch")))
+    return fail(Code::invalid, "it is a line for another program; leave out --watch and --json", "--line");
+  if (flags.contains("watch"))
+    return watch_status(
+        {address, settings.text("api-key"), json ? WatchOptions::Form::json_lines : WatchOptions::Form::for_people});
+  if (json) return print_json(address, settings.text("api-key"));
   const auto health = ask_health(address, line ? kLineTimeout_ms : kTimeout_ms);
   const bool known = health && (health->is_kvern || health->is_loading);
   if (known) {
