@@ -12,6 +12,7 @@ HEALTH_PER_S = 200
 WINDOW_S = 6
 EVENT_PATHS = ("/kvern/events", "/ui/events")  # a stream that lasts and says little
 SETTLE_S = 1
+LISTEN_EVERY_S = 0.5
 
 
 def raise_file_limit():
@@ -41,7 +42,7 @@ def event_path(server):
 
 class Listeners:
     """Idle connections: event streams where the server has a route for them, else ones kept alive after an answer.
-    What comes is read and thrown away."""
+    What comes is read and thrown away, now and then: waking up for each text would cost more than the text does."""
 
     def __init__(self, server, count):
         self.path = event_path(server)
@@ -63,7 +64,8 @@ class Listeners:
 
     def listen(self):
         while not self.ending:
-            for key, _ in self.selector.select(0.2):
+            time.sleep(LISTEN_EVERY_S)
+            for key, _ in self.selector.select(0):
                 try:
                     gone = not key.fileobj.recv(65536)
                 except OSError:
