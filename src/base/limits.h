@@ -24,7 +24,7 @@ inline constexpr int kDrainTimeout_ms = 30'000;                // SIGTERM: runni
 inline constexpr std::size_t kWatchers = 2'048;             // event streams at once: then 503; the rest of
                                                             // kConnections is for requests
 inline constexpr int kWatchInterval_ms = 250;               // between two events of a stream, at least
-inline constexpr int kWatchTexts_per_s = 1'000;             // to all streams together: many of them hear less often
+inline constexpr int kWatchTexts_per_s = 500;               // to all streams together: many of them hear less often
 inline constexpr std::size_t kWatchTextBytes = 256 * 1024;  // of one event; a stream waits with one at most
 inline constexpr std::size_t kWatchEnds = 64;  // ended requests between two events; older ones are left out
 

@@ -221,7 +221,7 @@ def test_a_watcher_that_does_not_read_stalls_nobody_and_is_told_the_newest_state
 
 def test_three_hundred_watchers_come_and_go(idle):
     files = idle.open_files()
-    for _ in range(2):
+    for _ in range(2):  # each of so many hears every 0.6 s
         watchers = [Watch(idle) for _ in range(300)]
         assert all(watch.next()[0] == "snapshot" for watch in watchers)
         answer = idle.chat("Hi", max_tokens=4)
