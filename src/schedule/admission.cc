@@ -78,9 +78,14 @@ void Scheduler::admit() {
       continue;
     }
     Sequence& sequence = *order_[i];
-    if (!make_place(sequence)) break;
+    const Place found = place_for(sequence);
+    if (!found.is_there) break;
     const Status started = start(sequence);
     if (!started && started.error().code == Code::busy && !running_.empty()) break;
+    if (started && found.of != nullptr) {
+      found.of->aside = true;
+      ++found.of->displaced;
+    }
     order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(i));
     place(sequence, started);
     sort_from(i);  // somebody may have been passed over often enough now
@@ -96,18 +101,16 @@ void Scheduler::admit() {
 
 // Whether there is a place for who goes first of those waiting. One that has far less to compute takes that of a prompt
 // which is being computed; that one keeps its cells, and has the next place that is free.
-bool Scheduler::make_place(const Sequence& wanted) {
-  if (active() < options_.parallel) return first_aside() == nullptr;
+Scheduler::Place Scheduler::place_for(const Sequence& wanted) const {
+  if (active() < options_.parallel) return {first_aside() == nullptr, nullptr};
+  if (!lends_place()) return {};
   Sequence* longest = nullptr;
   for (const SequencePtr& running : running_) {
     if (!may_lose_place(*running) || wanted.work > running->pending() / kFarLess) continue;
     if (!goes_before(claim_of(wanted), claim_of(*running)) || is_awaited(*running)) continue;
     if (longest == nullptr || goes_before(claim_of(*longest), claim_of(*running))) longest = running.get();
   }
-  if (longest == nullptr || !lends_place()) return false;
-  longest->aside = true;
-  ++longest->displaced;
-  return true;
+  return {longest != nullptr, longest};
 }
 
 // The other would have all of its answer first: so not often.
@@ -116,7 +119,7 @@ bool Scheduler::may_lose_place(const Sequence& running) {
          running.displaced < kPassedMax;
 }
 
-// Whether a prompt that is being computed may lose its place.
+// Whether a prompt that is being computed may lose its place to one of a token or more.
 bool Scheduler::lends_place() const {
   const auto aside = std::count_if(running_.begin(), running_.end(), [](const auto& one) { return one->aside; });
   return aside < kAsideMax && std::any_of(running_.begin(), running_.end(), [](const auto& one) {

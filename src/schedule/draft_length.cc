@@ -55,8 +55,9 @@ std::int32_t DraftLength::choose(const Step& step, std::int32_t matched, std::in
     best = tokens / us;
     length = n;
   }
-  if (length == 0 && (tokens_max == 0 || ++declined_ < kTryAgain)) return 0;
-  declined_ = 0;
+  std::int32_t& declined = declined_[kind(matched)];
+  if (length == 0 && (tokens_max == 0 || ++declined < kTryAgain)) return 0;
+  declined = 0;
   return std::max(length, 1);
 }
 

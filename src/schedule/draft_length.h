@@ -46,7 +46,7 @@ class DraftLength {
                       double guess_us);
 
   std::array<double, kKinds> chances_{0.4, 0.6, 0.8, 0.7};
-  std::int32_t declined_ = 0;  // in a row
+  std::array<std::int32_t, kKinds> declined_{};  // in a row
 };
 
 }  // namespace kvern::schedule

@@ -16,6 +16,7 @@ constexpr std::int32_t kSizesApart = 128;  // models of a family pad their vocab
 // A place another stream uses is copied from when it has so many tokens more than a free one.
 constexpr std::size_t kWorthCopying = 64;
 constexpr double kLearning = 0.1;
+constexpr int kPause = 256;
 
 std::size_t common_tokens(std::span<const TokenId> a, std::span<const TokenId> b) {
   const auto [end, other] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
@@ -90,10 +91,16 @@ void DraftModel::catch_up(std::span<Wanted* const> wanted, std::int32_t tokens_m
     const std::size_t known = std::min(common_tokens(place.tokens, each.tokens), each.tokens.size() - 1);
     if (!keep(work.place, known)) continue;
     const std::size_t rest = std::min(each.tokens.size() - known, left);
+    if (!knows_all(each.tokens.subspan(known, rest))) continue;
     left -= rest;
     append(work, each.tokens.subspan(known, rest), known + rest == each.tokens.size() && each.tokens_max > 0);
     works_.push_back(work);
   }
+}
+
+// A larger model of the family may have a few tokens more.
+bool DraftModel::knows_all(std::span<const TokenId> tokens) const {
+  return std::all_of(tokens.begin(), tokens.end(), [this](TokenId token) { return token < engine_->vocab().size(); });
 }
 
 void DraftModel::append(Work& work, std::span<const TokenId> tokens, bool wants_logits) {
@@ -132,6 +139,7 @@ bool DraftModel::decode() {
   while (decoded && *decoded == engine::Decoded::no_room && make_room()) decoded = engine_->decode(batch_);
   const auto took_us = static_cast<double>(clock_.now_us() - begin_us);
   if (decoded && *decoded == engine::Decoded::ok) {
+    for (const Work& work : works_) places_[work.place].computed = places_[work.place].tokens.size();
     if (guesses) {
       learn(guess_us_[std::min(batch_.size(), kStreams - 1)], took_us);
     } else if (batch_.size() >= kMany) {
@@ -144,6 +152,7 @@ bool DraftModel::decode() {
     log::error("the draft model failed, and is not asked any more", {{"why", decoded.error().message}});
     broken_ = true;
   }
+  pause_ = kPause;
   return false;
 }
 
@@ -153,6 +162,7 @@ void DraftModel::take_back() {
     Place& place = places_[works_[i].place];
     if (place.tokens.size() == works_[i].before) continue;
     place.tokens.resize(works_[i].before);
+    place.computed = std::min(place.computed, works_[i].before);
     engine_->truncate(static_cast<engine::SequenceId>(works_[i].place),
                       static_cast<engine::Position>(works_[i].before));
   }
@@ -183,7 +193,7 @@ std::size_t DraftModel::find_place(const Wanted& wanted) {
       places_[i].used = calls_;
       return i;
     }
-    const std::size_t common = common_tokens(places_[i].tokens, wanted.tokens);
+    const std::size_t common = std::min(common_tokens(places_[i].tokens, wanted.tokens), places_[i].computed);
     if (common > most) source = i;
     most = std::max(most, common);
     // What another conversation has beyond the common part would be lost.
@@ -194,10 +204,11 @@ std::size_t DraftModel::find_place(const Wanted& wanted) {
   Place& place = places_[found];
   if (most >= best + kWorthCopying) {
     engine_->drop(static_cast<engine::SequenceId>(found));
-    place.tokens.clear();
+    place = {};
     if (engine_->fork(static_cast<engine::SequenceId>(source), static_cast<engine::SequenceId>(found),
                       static_cast<engine::Position>(most)))
       place.tokens.assign(wanted.tokens.begin(), wanted.tokens.begin() + static_cast<std::ptrdiff_t>(most));
+    place.computed = place.tokens.size();
   }
   place.stream = wanted.stream;
   place.used = calls_;
@@ -216,6 +227,7 @@ bool DraftModel::keep(std::size_t place, std::size_t tokens) {
   const auto sequence = static_cast<engine::SequenceId>(place);
   if (engine_->truncate(sequence, static_cast<engine::Position>(tokens))) {
     places_[place].tokens.resize(tokens);
+    places_[place].computed = tokens;
     return true;
   }
   engine_->drop(sequence);
@@ -233,6 +245,23 @@ std::int32_t DraftModel::behind(std::uint64_t stream, std::span<const TokenId> t
   const Place* place = place_of(stream);
   const std::size_t known = place == nullptr ? 0 : common_tokens(place->tokens, tokens);
   return static_cast<std::int32_t>(std::max(tokens.size(), known + 1) - known - 1);
+}
+
+bool DraftModel::can_guess(std::size_t tokens) {
+  if (pause_ > 0) {
+    --pause_;
+    return false;
+  }
+  return !broken_ && std::cmp_less(tokens + 1, engine_->info().context);
+}
+
+double DraftModel::guess_us(std::size_t streams) const {
+  const std::size_t at = std::min(streams, kStreams - 1);
+  for (std::size_t away = 0; away < kStreams; ++away) {
+    if (at >= away && guess_us_[at - away] > 0) return guess_us_[at - away];
+    if (at + away < kStreams && guess_us_[at + away] > 0) return guess_us_[at + away];
+  }
+  return 0;
 }
 
 // Its chance is over all tokens; those far below add nothing that counts.

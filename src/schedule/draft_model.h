@@ -44,8 +44,12 @@ class DraftModel {
   // Tokens of the stream it has not computed but for the last, which it always computes again.
   std::int32_t behind(std::uint64_t stream, std::span<const TokenId> tokens) const;
 
-  // What guessing a token for each of so many streams takes, and catching up with one. 0: not measured.
-  double guess_us(std::size_t streams) const { return guess_us_[std::min(streams, kStreams - 1)]; }
+  // Whether it can say anything of a stream of so many tokens now; where there were no cells it is left alone for a
+  // while.
+  bool can_guess(std::size_t tokens);
+
+  // What guessing a token for each of about so many streams takes, and catching up with one. 0: not measured.
+  double guess_us(std::size_t streams) const;
   double catch_up_us() const { return catch_up_us_; }
 
   const engine::Info& info() const { return engine_->info(); }
@@ -56,7 +60,8 @@ class DraftModel {
  private:
   struct Place {
     std::optional<std::uint64_t> stream{};
-    std::vector<TokenId> tokens{};  // in its cells
+    std::vector<TokenId> tokens{};  // in its cells, or in the batch
+    std::size_t computed = 0;       // of them: in its cells
     std::uint64_t used = 0;         // when, in calls
   };
   struct Guess {
@@ -79,6 +84,7 @@ class DraftModel {
   std::size_t find_place(const Wanted& wanted);
   std::size_t oldest_place() const;
   bool keep(std::size_t place, std::size_t tokens);
+  bool knows_all(std::span<const TokenId> tokens) const;
   void append(Work& work, std::span<const TokenId> tokens, bool wants_logits);
   void catch_up(std::span<Wanted* const> wanted, std::int32_t tokens_max);
   bool decode();
@@ -95,6 +101,7 @@ class DraftModel {
   std::vector<engine::BatchToken> batch_;
   std::uint64_t calls_ = 0;
   bool broken_ = false;  // a decode failed: nothing is guessed any more
+  int pause_ = 0;        // questions it is not asked, because there were no cells
   double guess_us_[kStreams] = {};
   double catch_up_us_ = 0;
 };

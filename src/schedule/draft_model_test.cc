@@ -115,6 +115,24 @@ TEST(DraftModel, TwoStreamsWithOneHeadShareItsRows) {
   EXPECT_NE(drafter.guess(1, kHead + kAsk + kStory.substr(0, 2), 4, 200), "");
 }
 
+TEST(DraftModel, StreamsThatBeginTogetherWithOneHeadAllCatchUp) {
+  Drafter drafter(says(kStory));
+  std::vector<std::vector<TokenId>> tokens;
+  for (const char* question : {"One?", "Two?", "Three?"})
+    tokens.push_back(drafter.tokens(kHead + World::turn(question)));
+  std::vector<std::string> guessed(3);
+  for (int calls = 0; calls < 30; ++calls) {
+    std::vector<DraftModel::Wanted> wanted;
+    std::vector<DraftModel::Wanted*> asked;
+    for (std::uint64_t i = 0; i < 3; ++i) wanted.push_back({i, tokens[i], 3, {}});
+    for (DraftModel::Wanted& each : wanted) asked.push_back(&each);
+    drafter.model().guess(asked, 800);
+    for (std::size_t i = 0; i < 3; ++i) guessed[i] += std::string(wanted[i].guessed.size(), '.');
+  }
+  for (const std::string& each : guessed) EXPECT_GE(each.size(), 3U);
+  EXPECT_EQ(engine::FakeEngine::mismatches(), 0U);
+}
+
 TEST(DraftModel, WhereCellsAreShortWhoIsNotAskedForGivesWay) {
   const auto prompt = [](char c) { return "<|im_start|>system\n" + std::string(600, c) + "<|im_end|>\n" + kAsk; };
   Drafter drafter(says(kStory), {.context = 0, .sequences = 4, .cells = 1500});
@@ -173,11 +191,15 @@ class DraftedWorld {
  public:
   explicit DraftedWorld(const std::string& large, const std::string& small, double small_us = 1'000,
                         engine::Overrides overrides = {})
-      : draft_(make(small, small_us)), world_(overrides, {.memory_bytes = 64 << 20}, options(), large) {
+      : step_us_(static_cast<std::int64_t>(small_us)),
+        draft_(make(small, small_us)),
+        world_(overrides, {.memory_bytes = 64 << 20}, options(), large) {
     world_.engine().charge(world_.clock(), {.step_us = 10'000, .token_us = 200, .position_us = 0});
   }
 
   World& world() { return world_; }
+  // Steps the small model was asked for.
+  std::int64_t draft_steps() const { return draft_clock_.now_us() / step_us_; }
 
  private:
   std::unique_ptr<DraftModel> make(const std::string& script, double step_us) {
@@ -194,6 +216,7 @@ class DraftedWorld {
 
   engine::FakeVocab vocab_;
   FakeClock draft_clock_;
+  const std::int64_t step_us_;
   std::unique_ptr<DraftModel> draft_;
   World world_;
 };
@@ -217,6 +240,35 @@ TEST(SchedulerDraftModel, OneThatIsWrongChangesNothingAndIsSeldomAsked) {
   const Told told = tell(with.world(), with.world().request(kAsk));
   EXPECT_EQ(told.answer.text, kLong);
   EXPECT_LT(told.answer.ending.usage.drafted_tokens, 40);
+}
+
+// It would end every turn behind the first word.
+TEST(SchedulerDraftModel, OneThatSaysNothingIsSeldomAsked) {
+  DraftedWorld with(says(kLong), says("The"));
+  const Told told = tell(with.world(), with.world().request(kAsk));
+  EXPECT_EQ(told.answer.text, kLong);
+  EXPECT_LT(with.draft_steps(), 40);
+}
+
+TEST(SchedulerDraftModel, WhereItSaysNothingTheConversationIsAskedAsBefore) {
+  const std::string file =
+      "one line, and another line, and a third one: alpha beta gamma delta epsilon zeta eta theta.";
+  const std::string ask = World::turn("Again: " + file);
+  DraftedWorld with(says(file), says("o"));
+  World without({}, {.memory_bytes = 64 << 20}, {}, says(file));
+  without.engine().charge(without.clock(), {.step_us = 10'000, .token_us = 200, .position_us = 0});
+  const Told a = tell(with.world(), with.world().request(ask));
+  const Told b = tell(without, without.request(ask));
+  EXPECT_EQ(a.answer.text, b.answer.text);
+  EXPECT_LE(a.steps, b.steps * 5 / 4);
+}
+
+TEST(SchedulerDraftModel, AConversationBeyondItsContextIsGuessedWithoutIt) {
+  DraftedWorld with(says(kLong), R"({"context": 64, "rules": [{"say": ")" + kLong + R"("}]})");
+  const Told told = tell(with.world(), with.world().request(kAsk + kLong + "<|im_end|>\n" + kAsk));
+  EXPECT_EQ(told.answer.text, kLong);
+  EXPECT_GT(told.answer.ending.usage.accepted_tokens, 0) << "the conversation says it already";
+  EXPECT_EQ(with.draft_steps(), 0);
 }
 
 TEST(SchedulerDraftModel, OneAsSlowAsTheLargeModelIsNotWorthAsking) {
@@ -266,6 +318,8 @@ TEST(SchedulerDraftModel, AGrammarCutsItsGuesses) {
   r.constraint.lark = R"(start: /The quick [a-z]{5} cat/)";
   const Answer answer = with.world().ask(std::move(r));
   EXPECT_EQ(answer.text, "The quick brown cat");
+  EXPECT_GT(answer.ending.usage.drafted_tokens, 0);
+  EXPECT_EQ(answer.ending.usage.drafted_tokens, answer.ending.usage.accepted_tokens) << "\"fox\" was not looked at";
 }
 
 TEST(SchedulerDraftModel, WhereTheLargeModelCannotForgetNothingIsGuessed) {

@@ -34,21 +34,22 @@ void Scheduler::size_chunks(PlanLimits& limits) {
     items_[i].chunk = cost_.chunk(sequence.computed, limits.beside_us.value_or(0));
     if (!items_[i].prefills()) continue;
     prompts += items_[i].pending;
-    if (limits.beside_us && goes_at_once(sequence)) items_[i].chunk.least = items_[i].pending;
+    items_[i].at_once = limits.beside_us && goes_at_once(sequence);
+    if (items_[i].at_once) items_[i].chunk.least = items_[i].pending;
   }
   if (limits.beside_us && prompts > 0 && !waiting_.empty()) save_up(limits, prompts);
 }
 
 // Where others wait for a place what counts is how soon all are done. A few tokens a step may take twice the time they
 // take in a batch: then what prompts may take is saved up, and they have it in one step. Streams are no slower for it
-// on the whole, but not as even.
+// on the whole, but not as even. Who goes first saves for itself: nobody behind it takes what there is but those that
+// go at once, and these until it is due.
 void Scheduler::save_up(PlanLimits& limits, std::int32_t prompt_tokens) {
   static constexpr double kDear = 1.25;
   const std::int32_t wanted = std::min(prompt_tokens, limits.batch);
   for (std::size_t i = 0; i < items_.size(); ++i) {
     PlanItem& item = items_[i];
-    const bool at_once = item.chunk.least == item.pending;
-    if (!item.prefills() || at_once) continue;
+    if (!item.prefills() || item.at_once) continue;
     const auto batch_us = cost_.prompt_us(wanted, running_[i]->computed);
     if (!batch_us || !item.chunk.token_us || *item.chunk.token_us * wanted < kDear * *batch_us) continue;
     if (*batch_us <= credit_.left_us() || credit_.is_full()) {
@@ -61,7 +62,7 @@ void Scheduler::save_up(PlanLimits& limits, std::int32_t prompt_tokens) {
 }
 
 // Whether all of a prompt may be computed before streams go on at their pace: it is short, and they have time left, or
-// began after it came. Nobody's agent makes a person wait.
+// began after it came and few others did the same. Nobody's agent makes a person wait.
 bool Scheduler::goes_at_once(const Sequence& prompt) const {
   const auto us = cost_.prompt_us(prompt.pending(), prompt.computed);
   if (!us || *us > credit_.most_us()) return false;
@@ -71,7 +72,7 @@ bool Scheduler::goes_at_once(const Sequence& prompt) const {
     if (stream->priority < prompt.priority) return false;
     came_first = came_first && prompt.submitted_us() <= stream->first_token_us;
   }
-  return came_first || *us <= credit_.left_us();
+  return *us <= (came_first ? credit_.left_together_us() : credit_.left_us());
 }
 
 }  // namespace kvern::schedule

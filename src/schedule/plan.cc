@@ -52,13 +52,19 @@ void share_prefills(std::span<const PlanItem> items, bool beside, Room& room, Pl
   }
   std::sort(plan.order.begin(), plan.order.end(),
             [&](std::size_t a, std::size_t b) { return goes_before(items[a].claim, items[b].claim); });
-  bool ends = false;  // somebody's prompt ends in this step
+  bool ends = false;   // somebody's prompt ends in this step
+  bool saves = false;  // somebody before the others waits until there is time for a batch
   for (const std::size_t i : plan.order) {
     const std::int32_t pending = items[i].pending;
     if (room.tokens() == 0) return;
     if (!beside && ends && pending > room.tokens()) continue;
+    if (saves && !items[i].at_once) continue;
     const std::int32_t tokens = room.take(pending, items[i]);
-    if (tokens == 0) return;
+    if (tokens == 0) {
+      if (items[i].chunk.most > 0 || items[i].claim.passed >= kPassedMax) return;
+      saves = true;
+      continue;
+    }
     plan.shares.push_back({i, tokens});
     ends = ends || tokens == items[i].claim.work;
   }

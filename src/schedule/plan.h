@@ -18,7 +18,8 @@ struct PlanItem {
   bool decoding = false;     // its first token is out; pending is its last one and those forced after it
   bool parked = false;       // it must not produce more: its client does not take tokens, say
   Claim claim{};             // while prefilling
-  StepCost::Chunk chunk{};   // how much of it to compute beside others that decode
+  StepCost::Chunk chunk{};   // how much of it to compute beside others that decode; most 0: it saves up
+  bool at_once = false;      // all of it may be computed beside them now
 
   bool decodes() const { return decoding && !parked && pending > 0; }
   bool prefills() const { return !decoding && !parked && pending > 0; }

@@ -124,6 +124,11 @@ class Scheduler final : public Generator {
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
+  // For one that waits: free, or another's.
+  struct Place {
+    bool is_there = false;
+    Sequence* of = nullptr;
+  };
   struct DraftRoom {
     std::int32_t tokens = 0;    // that the step may still have
     std::int32_t catch_up = 0;  // that the draft model may compute of what a stream has
@@ -132,6 +137,11 @@ class Scheduler final : public Generator {
   struct Asked {
     std::size_t share = 0;
     DraftModel::Wanted wanted{};
+  };
+  struct DraftRound {
+    std::vector<Asked> asked{};  // of which the first `count` are this step's
+    std::size_t count = 0;
+    std::vector<DraftModel::Wanted*> requests{};
   };
 
   Status enqueue(Sequence::Start start);
@@ -145,7 +155,7 @@ class Scheduler final : public Generator {
   void sort_from(std::size_t begin);
   void admit();
   std::int32_t active() const;
-  bool make_place(const Sequence& wanted);
+  Place place_for(const Sequence& wanted) const;
   static bool may_lose_place(const Sequence& running);
   bool lends_place() const;
   Sequence* first_aside() const;
@@ -163,10 +173,10 @@ class Scheduler final : public Generator {
   void save_up(PlanLimits& limits, std::int32_t prompt_tokens);
   bool goes_at_once(const Sequence& prompt) const;
   void draft();
-  std::int32_t catch_up_tokens(double alone_us) const;
+  std::int32_t catch_up_tokens(double us) const;
   std::int32_t ask_draft_model(std::size_t share, const Sequence::Guess& guess, DraftLength::Step& step,
                                const DraftRoom& room);
-  void take_guesses(std::int32_t catch_up_max);
+  void take_guesses(DraftLength::Step& step, std::int32_t catch_up_max);
   void drop_drafts();
   bool secure_cells();
   void give_way();
@@ -213,9 +223,7 @@ class Scheduler final : public Generator {
   Plan plan_;
   std::vector<engine::BatchToken> batch_;
   std::vector<std::span<const float>> rows_;  // scratch: logits of one sequence
-  std::vector<Asked> wanted_;                 // scratch, of which the first asked_ count
-  std::vector<DraftModel::Wanted*> requests_;
-  std::size_t asked_ = 0;
+  DraftRound draft_round_;                    // scratch
 
   StepCost cost_;
   LatencyCredit credit_;

@@ -69,16 +69,17 @@ TEST(SchedulerPlace, AStreamKeepsItsOwn) {
 TEST(SchedulerPlace, WhoIsWaitedForKeepsIts) {
   PlaceWorld world(2);
   const auto sharer = world.submit(world.request(kHead + World::turn("one")));
-  const auto other = world.submit(world.prompt(6000, 'o'));
+  const auto other = world.submit(world.prompt(1000, 'o'));
   world.scheduler().step();
   const auto waits = world.submit(world.request(kHead + World::turn("two")));
   world.scheduler().step();
-  world.submit(world.prompt(100, 'b'));
+  const auto short_one = world.submit(world.prompt(50, 'b'));
+  while (!World::take(*short_one).ended) ASSERT_TRUE(world.scheduler().step());
+  const bool other_over = World::take(*other).ended;
+  EXPECT_TRUE(other_over) << "it had to wait for a place";
   world.run();
-  const Answer answer = World::take(*waits);
-  EXPECT_GE(answer.ending.usage.reused_tokens(), 3000);
+  EXPECT_GE(World::take(*waits).ending.usage.reused_tokens(), 3000);
   EXPECT_TRUE(World::take(*sharer).ended);
-  EXPECT_TRUE(World::take(*other).ended);
 }
 
 // A new short prompt at every second step.
@@ -97,11 +98,32 @@ TEST(SchedulerPlace, ALongPromptEndsHoweverManyShortOnesTakeItsPlace) {
   EXPECT_LE(steps, (7000 / 512 + 2) * (kPassedMax + 1));
 }
 
+// It is asked often enough to lose its place three times, and there are no cells for who would take it.
+TEST(SchedulerPlace, APlaceThatCouldNotBeTakenIsNotCountedAsLost) {
+  World world({.context = 0, .sequences = 0, .cells = 4200}, {.memory_bytes = 64 << 20}, [] {
+    SchedulerOptions options;
+    options.parallel = 2;
+    return options;
+  }());
+  GenerateRequest one = world.request(World::turn("long story"));
+  const auto stream = world.submit(std::move(one));
+  for (int i = 0; i < 3; ++i) world.scheduler().step();
+  const auto long_one = world.submit(world.request(std::string(4000, 'a') + World::turn("hello")));
+  world.scheduler().step();
+  const auto short_one = world.submit(world.request(std::string(500, 'b') + World::turn("hello")));
+  world.run();
+  EXPECT_TRUE(World::take(*stream).ended);
+  EXPECT_TRUE(World::take(*long_one).ended);
+  EXPECT_TRUE(World::take(*short_one).ended);
+}
+
 TEST(SchedulerPlace, AClientThatLeavesWhileAsideLeavesNothing) {
   PlaceWorld world;
   const auto long_one = world.submit(world.prompt(7000, 'a'));
   world.scheduler().step();
-  const auto short_one = world.submit(world.prompt(100, 'b'));
+  const auto short_one = world.submit(world.request(World::turn("long story")));
+  for (int i = 0; i < 3; ++i) world.scheduler().step();
+  EXPECT_FALSE(World::take(*long_one).ended);
   long_one->cancel();
   world.run();
   EXPECT_TRUE(World::take(*short_one).ended);

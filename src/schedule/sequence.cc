@@ -111,7 +111,7 @@ Progress Sequence::advance(std::span<const std::span<const float>> rows) {
 void Sequence::judge_draft() {
   if (draft_.empty()) return;
   const auto drafted = static_cast<std::int32_t>(draft_.size());
-  draft_length.judged(matched_, drafted, accepted_);
+  draft_length.judged(matched_, std::max(drafted, planned_), accepted_);
   usage.drafted_tokens += drafted;
   usage.accepted_tokens += accepted_;
   draft_.clear();
@@ -119,6 +119,7 @@ void Sequence::judge_draft() {
 
 Sequence::Guess Sequence::guess(std::int32_t tokens_max) {
   draft_.clear();
+  planned_ = 0;
   if (!lookup_) return {};
   lookup_->add(tokens_);
   const PromptLookup::Guess found = lookup_->find(tokens_);
@@ -135,11 +136,13 @@ Sequence::Guess Sequence::guess(std::int32_t tokens_max) {
   return {static_cast<std::int32_t>(draft_.size()), found.matched};
 }
 
-Sequence::Guess Sequence::take_guess(std::span<const TokenId> guessed) {
+Sequence::Guess Sequence::take_guess(std::span<const TokenId> guessed, std::int32_t planned) {
   const auto most = static_cast<std::size_t>(draft_room(static_cast<std::int32_t>(guessed.size())));
   draft_.assign(guessed.begin(), guessed.begin() + static_cast<std::ptrdiff_t>(most));
   if (matcher_) draft_.resize(matcher_->allowed_of(draft_));
   matched_ = DraftLength::kByModel;
+  planned_ = planned;
+  if (draft_.empty()) draft_length.judged(matched_, planned, 0);
   return {static_cast<std::int32_t>(draft_.size()), matched_};
 }
 

@@ -84,8 +84,10 @@ class Sequence {
     std::int32_t matched = 0;  // see PromptLookup; DraftLength::kByModel where take_guess() took it
   };
   Guess guess(std::int32_t tokens_max);
-  // The same of a draft model's guess.
-  Guess take_guess(std::span<const TokenId> guessed);
+  // The same of a draft model's guess. planned: what it was asked for, and what less counts as wrong.
+  Guess take_guess(std::span<const TokenId> guessed, std::int32_t planned);
+  // Of so many guessed tokens, those that may be looked at.
+  std::int32_t draft_room(std::int32_t tokens_max) const;
   void cut_draft(std::int32_t tokens) { draft_.resize(static_cast<std::size_t>(tokens)); }
   std::span<const TokenId> draft() const { return draft_; }
   // So many of the last draft became tokens of the turn: their cells hold what they should.
@@ -134,7 +136,6 @@ class Sequence {
   std::optional<TokenId> known_token();
   bool accepts(TokenId token);
   void judge_draft();
-  std::int32_t draft_room(std::int32_t tokens_max) const;
   Progress take(TokenId token, std::span<const float> logits);
   Progress broken(Error error) const;
   std::string_view visible(TokenId token) const;
@@ -155,6 +156,7 @@ class Sequence {
   std::optional<PromptLookup> lookup_;
   std::vector<TokenId> draft_;
   std::int32_t matched_ = 0;  // how well the draft's place agreed
+  std::int32_t planned_ = 0;  // tokens the draft should have had
   std::int32_t accepted_ = 0;
 };
 

@@ -23,9 +23,11 @@ void Scheduler::draft() {
   const auto alone_us = cost_.decode_us(streams);
   if (forced || !alone_us) return;  // the latter: this step is for finding out
   DraftLength::Step step{.rows = streams, .tokens = static_cast<double>(streams)};
-  if (streams > 1) step.us_max = *alone_us * options_.latency_target;
-  const std::int32_t catch_up_max = catch_up_tokens(*alone_us);
-  asked_ = 0;
+  // What others may be made to wait for is half for guesses and half for a draft model that has to catch up.
+  const double waits_us = *alone_us * (options_.latency_target - 1) / (options_.draft_model == nullptr ? 1 : 2);
+  if (streams > 1) step.us_max = *alone_us + waits_us;
+  const std::int32_t catch_up_max = catch_up_tokens(waits_us);
+  draft_round_.count = 0;
   for (std::size_t i = 0; i < plan_.shares.size(); ++i) {
     PlanShare& share = plan_.shares[i];
     Sequence& sequence = *running_[share.item];
@@ -37,14 +39,13 @@ void Scheduler::draft() {
     sequence.cut_draft(std::min(share.drafted, guess.tokens));
     plan_.tokens += share.drafted;
   }
-  if (asked_ > 0) take_guesses(catch_up_max);
+  if (draft_round_.count > 0) take_guesses(step, catch_up_max);
 }
 
-// So many tokens the draft model may compute of what streams have, as long as a prompt beside them might take.
-std::int32_t Scheduler::catch_up_tokens(double alone_us) const {
+// So many tokens the draft model may compute of what streams have.
+std::int32_t Scheduler::catch_up_tokens(double us) const {
   static constexpr double kLeast = 32;
   if (options_.draft_model == nullptr || options_.draft_model->catch_up_us() <= 0) return kLeast;
-  const double us = alone_us * (options_.latency_target - 1);
   return static_cast<std::int32_t>(std::clamp(us / options_.draft_model->catch_up_us(), kLeast, 65536.0));
 }
 
@@ -53,12 +54,12 @@ std::int32_t Scheduler::catch_up_tokens(double alone_us) const {
 std::int32_t Scheduler::ask_draft_model(std::size_t share, const Sequence::Guess& guess, DraftLength::Step& step,
                                         const DraftRoom& room) {
   DraftModel* model = options_.draft_model;
-  if (model == nullptr) return 0;
   Sequence& sequence = *running_[plan_.shares[share].item];
+  if (model == nullptr || !model->can_guess(sequence.tokens().size())) return 0;
   DraftLength& length = sequence.draft_length;
   if (guess.tokens > 0 && length.chance(guess.matched) >= length.chance(DraftLength::kByModel)) return 0;
-  if (asked_ == wanted_.size()) wanted_.emplace_back();
-  Asked& asked = wanted_[asked_];
+  if (draft_round_.count == draft_round_.asked.size()) draft_round_.asked.emplace_back();
+  Asked& asked = draft_round_.asked[draft_round_.count];
   asked.share = share;
   asked.wanted.stream = sequence.arrival();
   asked.wanted.tokens = sequence.tokens();
@@ -66,25 +67,33 @@ std::int32_t Scheduler::ask_draft_model(std::size_t share, const Sequence::Guess
   if (model->behind(sequence.arrival(), sequence.tokens()) < room.catch_up) {
     const std::size_t streams = plan_.shares.size();
     const double guess_us = model->guess_us(streams) / static_cast<double>(streams);
-    const std::int32_t tokens = guess_us > 0 ? room.tokens : std::min(room.tokens, kUnmeasured);
+    const std::int32_t tokens = sequence.draft_room(guess_us > 0 ? room.tokens : std::min(room.tokens, kUnmeasured));
     asked.wanted.tokens_max = length.add_to(step, DraftLength::kByModel, tokens, cost_, guess_us);
     if (asked.wanted.tokens_max == 0) return 0;
   }
-  ++asked_;
+  ++draft_round_.count;
   return asked.wanted.tokens_max;
 }
 
-// A guess may be shorter than what was planned for it.
-void Scheduler::take_guesses(std::int32_t catch_up_max) {
-  const std::span<Asked> asked(wanted_.data(), asked_);
-  requests_.clear();
-  for (Asked& each : asked) requests_.push_back(&each.wanted);
-  options_.draft_model->guess(requests_, catch_up_max);
+// A guess may be shorter than what was planned for it; where there is none, the conversation's own counts.
+void Scheduler::take_guesses(DraftLength::Step& step, std::int32_t catch_up_max) {
+  const std::span<Asked> asked(draft_round_.asked.data(), draft_round_.count);
+  draft_round_.requests.clear();
+  for (Asked& each : asked) draft_round_.requests.push_back(&each.wanted);
+  options_.draft_model->guess(draft_round_.requests, catch_up_max);
   for (const Asked& each : asked) {
-    if (each.wanted.tokens_max == 0) continue;
+    const std::int32_t planned = each.wanted.tokens_max;
+    if (planned == 0) continue;
     PlanShare& share = plan_.shares[each.share];
-    plan_.tokens -= share.drafted;
-    share.drafted = running_[share.item]->take_guess(each.wanted.guessed).tokens;
+    Sequence& sequence = *running_[share.item];
+    plan_.tokens -= planned;
+    share.drafted = sequence.take_guess(each.wanted.guessed, planned).tokens;
+    if (share.drafted == 0) {
+      step.rows -= planned;
+      const Sequence::Guess guess = sequence.guess(planned);
+      share.drafted = sequence.draft_length.add_to(step, guess.matched, guess.tokens, cost_);
+      sequence.cut_draft(share.drafted);
+    }
     plan_.tokens += share.drafted;
   }
 }

@@ -227,7 +227,7 @@ TEST(TokenHash, IsOfTheListHoweverItGrew) {
   std::vector<TokenId> tokens;
   TokenHash growing;
   std::mt19937 random(2);
-  while (tokens.size() < 5000) {
+  for (int round = 0; round < 60; ++round) {
     for (std::size_t n = random() % 700; n > 0; --n) tokens.push_back(static_cast<TokenId>(random() % 1000));
     EXPECT_EQ(growing.of(tokens), TokenHash().of(tokens)) << tokens.size();
     const std::size_t kept = tokens.size() - random() % (tokens.size() / 3 + 1);

@@ -94,7 +94,6 @@ class Simulation {
     if (const Status status = scheduler_.submit(request_of(arrival, fake_->vocab()), client.stream); !status)
       return fail("refused: " + status.error().message);
     clients_.push_back(std::move(client));
-    watched_.calls += arrival.call;
   }
 
   void cancel(Client& client) {

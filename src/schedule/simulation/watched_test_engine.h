@@ -20,7 +20,6 @@ class WatchedEngine final : public engine::Engine {
 
   std::int64_t steps = 0;
   std::int64_t beside_steps = 0;  // with streams, and something beside them
-  std::int64_t calls = 0;         // requests with a grammar that came so far
   std::string complaint;          // the first
 
   // A client left: whatever goes on where its answer stopped is another's prompt.
@@ -118,18 +117,18 @@ class WatchedEngine final : public engine::Engine {
       if (part.decodes && streams > 1) beside += part.tokens - 1;
       if (!part.decodes) beside += part.resumes() ? part.tokens - 1 : part.tokens;
     }
-    if (streams == 0 || beside == 0 || steps < blind_until_) return;
-    ++beside_steps;
+    if (streams == 0) credit_.undisturbed();
+    if (streams == 0 || steps < blind_until_) return;
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
-    const std::int32_t allowed = std::max(StepCost::Chunk().least, affordable(streams + resumed)) + resumed;
-    if (beside <= allowed) return;
-    // A short prompt, or a long one's end, is computed at once. Where it has a grammar it is not drawn from yet.
-    for (const auto& [sequence, part] : parts) {
-      if (part.decodes || part.draws()) continue;
-      at_once_ += part.tokens;
-    }
-    const std::int32_t short_tokens = shortest_long();
-    if ((beside <= short_tokens + resumed && at_once_ <= calls * short_tokens) || !complaint.empty()) return;
+    const double alone_us = static_cast<double>(cost_.step_us) + cost_.token_us * (streams + resumed);
+    // The scheduler goes by measured time and sees streams begin and end a step earlier: one short prompt more.
+    const double had_us = credit_.left_together_us() + credit_.most_us();
+    credit_.decoded(alone_us, alone_us + cost_.token_us * std::max(0, beside - resumed));
+    if (beside == 0) return;
+    ++beside_steps;
+    const std::int32_t allowed = std::max(StepCost::Chunk().least, affordable(streams + resumed)) + resumed +
+                                 static_cast<std::int32_t>(had_us / cost_.token_us);
+    if (beside <= allowed || !complaint.empty()) return;
     complaint = std::to_string(beside) + " tokens beside " + std::to_string(streams) + " streams, " +
                 std::to_string(allowed) + " are allowed:";
     for (const auto& [sequence, part] : parts)
@@ -142,14 +141,6 @@ class WatchedEngine final : public engine::Engine {
     return static_cast<std::int32_t>((target_ - 1) * step_us / cost_.token_us) + 1;
   }
 
-  // A prompt of more tokens is a long one, beside as many streams as there may be: see LatencyCredit.
-  std::int32_t shortest_long() const {
-    LatencyCredit credit(target_);
-    credit.decoded(static_cast<double>(cost_.step_us) + cost_.token_us * kStreamsMax, 0);
-    return static_cast<std::int32_t>(credit.most_us() / cost_.token_us) + 1;
-  }
-
-  static constexpr int kStreamsMax = 16;
   static constexpr std::int64_t kBlindSteps = 40;  // longer than the slowest reader is away
 
   engine::FakeEngine& fake_;
@@ -157,7 +148,7 @@ class WatchedEngine final : public engine::Engine {
   double target_;
   std::map<engine::SequenceId, Drawn> drawn_at_;
   std::int64_t blind_until_ = 0;
-  std::int64_t at_once_ = 0;  // tokens in steps with more beside streams than may be, of prompts that did not end
+  LatencyCredit credit_{target_};  // as the scheduler should count it
 };
 
 }  // namespace kvern::schedule::simulation
