@@ -21,7 +21,7 @@ struct ServeOptions {
   std::string draft_model = {};           // path to a GGUF that guesses ahead, or "fake:SCRIPT.json"; empty: none
   std::int32_t parallel = 4;              // sequences decoding at once
   std::optional<std::int32_t> draft_max;  // tokens guessed ahead of an answer in one step; 0: none
-  double latency_target = 1.5;            // a step with prefill beside streams, in steps without
+  double latency_target = 1.5;            // steps beside prompts, in steps without: on the whole
   std::int32_t threads = 0;               // 0: physical cores
   std::string cache_dir;                  // empty: the user's cache folder
   std::optional<std::uint64_t> cache_ram_bytes;   // unset: a quarter of available memory, 8 GiB at most

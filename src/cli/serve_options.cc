@@ -32,7 +32,7 @@ constexpr std::array kFlags = {
     Flag{"api-key", 0, "KEY", "SERVER", "a key clients must send; repeatable; better kept in KVERN_API_KEY", true},
     Flag{"no-auth", 0, "", "SERVER", "no key, even on an address others can reach"},
     Flag{"parallel", 0, "N", "WORK", "conversations decoding at once; default: 4"},
-    Flag{"latency-target", 0, "RATIO", "WORK", "how far a prompt may slow running answers; default: 1.5"},
+    Flag{"latency-target", 0, "RATIO", "WORK", "how far prompts may slow running answers, on the whole; default: 1.5"},
     Flag{"draft", 0, "MODEL", "WORK", "a small model of the same family that guesses ahead; given as --model is"},
     Flag{"draft-max", 0, "N", "WORK", "tokens guessed ahead at most; default: 16 on a GPU or with --draft, else 0"},
     Flag{"threads", 't', "N", "WORK", "default: one a physical core"},

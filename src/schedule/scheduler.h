@@ -2,7 +2,7 @@
 //
 // Continuous batching: every step decodes all running sequences and adds prompt chunks, beside streams as
 // many tokens as their measured time allows, so that a long prompt does not stretch the gap between two
-// tokens of somebody else. Who is admitted, and whose chunk is next, goes by priority.h.
+// tokens of somebody else; a short one may, once, out of what was not taken before (latency_credit.h). Who is admitted, and whose chunk is next, goes by priority.h.
 //
 // A request whose prompt another one is just computing waits for it and forks. Nobody is admitted before
 // there are cells for its prompt beside the prompts of all who run. When cells run out idle sequences go to
@@ -49,7 +49,7 @@ struct RequestReport;
 struct SchedulerOptions {
   std::int32_t parallel = 4;    // sequences running at once
   PlanLimits limits;            // beside_us follows from what is measured
-  double latency_target = 1.5;  // how long a step with prefill beside streams may take, in steps without
+  double latency_target = 1.5;  // steps with prefill beside streams, in steps without, on the whole
   // Tokens guessed ahead of a stream in one step; 0: none. Unset: limits::kDraftTokens where rows cost little or there
   // is a draft model.
   std::optional<std::int32_t> draft_max{};
