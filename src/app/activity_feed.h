@@ -4,7 +4,7 @@
 // changed, and at most every kWatchInterval_ms; of many watchers each hears less often, so that all together cost a
 // bounded part of the net thread. What is said is made once and shared; see http/feed.h.
 //
-// Thread: net, but for changed() and ended(), which the engine thread calls.
+// Thread: net, but changed() any thread and ended() the engine's.
 #pragma once
 
 #include <atomic>
@@ -36,8 +36,9 @@ class ActivityFeed {
   // The exchange becomes a watcher. Code::busy when there are as many as there may be.
   Status follow(http::Exchange& exchange);
 
-  // Thread: engine. Cheap: an atomic's look unless somebody watches and has not been promised news yet.
+  // Thread: any. Cheap: an atomic's look unless somebody watches and has not been promised news yet.
   void changed();
+  // Thread: engine.
   void ended(EndedRequest request);
 
  private:
