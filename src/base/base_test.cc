@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/json_text.h"
 #include "base/limits.h"
+#include "base/sized_text.h"
 #include "base/utf8.h"
 
 namespace kvern {
@@ -111,6 +112,18 @@ TEST(Hash, KnownAnswers) {
   EXPECT_EQ(to_hex(sha256("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(xxh3_128("abc"), xxh3_128(std::string("abc")));
   EXPECT_NE(xxh3_128("abc"), xxh3_128("abd"));
+}
+
+TEST(SizedText, OtherTextsInARowAreOtherBytes) {
+  const auto joined = [](std::initializer_list<std::string_view> texts) {
+    std::string out;
+    for (const std::string_view text : texts) append_sized(out, text);
+    return out;
+  };
+  EXPECT_EQ(joined({"ab", "", "c"}), "2:ab0:1:c") << "as in records that are saved";
+  EXPECT_NE(joined({"a", "bc"}), joined({"ab", "c"}));
+  EXPECT_NE(joined({"1:a"}), joined({"", "a"}));
+  EXPECT_NE(joined({"a"}), joined({"a", ""}));
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
+
+#include "base/sized_text.h"
 
 namespace kvern::chat {
 namespace {
@@ -11,26 +12,19 @@ struct Prepared {
   std::shared_ptr<const PreparedValue> value;
 };
 
-// Lengths before the texts: no two messages give the same bytes.
-void append_field(std::string& out, std::string_view text) {
-  out += std::to_string(text.size());
-  out += ':';
-  out += text;
-}
-
-// All that message_json() reads. The form is the same for all messages of one template.
+// All that message_json() reads: no two messages have one key. The form is the same for all messages of one template.
 std::string key_of(const Message& message, const MessageIds& ids, Adaptations adaptations) {
   std::string key = to_string(message.role);
   key += adaptations.has(Adaptation::object_arguments) ? '+' : '-';
-  append_field(key, message.content);
-  append_field(key, message.reasoning);
-  append_field(key, message.name);
+  append_sized(key, message.content);
+  append_sized(key, message.reasoning);
+  append_sized(key, message.name);
   key += message.tool_call_id.empty() ? '-' : '+';
-  append_field(key, ids.answered);
+  append_sized(key, ids.answered);
   for (std::size_t i = 0; i < message.tool_calls.size(); ++i) {
-    append_field(key, ids.calls[i]);
-    append_field(key, message.tool_calls[i].name);
-    append_field(key, message.tool_calls[i].arguments);
+    append_sized(key, ids.calls[i]);
+    append_sized(key, message.tool_calls[i].name);
+    append_sized(key, message.tool_calls[i].arguments);
   }
   return key;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "base/sized_text.h"
 #include "chat/turns/json_value.h"
 #include "chat/turns/same_meaning.h"
 
@@ -23,12 +24,6 @@ std::uint64_t digest(std::string_view text) {
   return text.empty() ? 0 : std::max<std::uint64_t>(1, xxh3_128(text).low);
 }
 
-void append_field(std::string& out, std::string_view text) {
-  out += std::to_string(text.size());
-  out += ':';
-  out += text;
-}
-
 struct CallsDigest {
   std::uint64_t value = 0;
 };
@@ -36,10 +31,10 @@ struct CallsDigest {
 std::uint64_t digest_of(const std::vector<ToolCall>& calls) {
   std::string text;
   for (const ToolCall& call : calls) {
-    append_field(text, call.id);
-    append_field(text, call.name);
+    append_sized(text, call.id);
+    append_sized(text, call.name);
     const auto value = read_json_value(call.arguments);
-    append_field(text, value ? canonical_json(*value) : call.arguments);
+    append_sized(text, value ? canonical_json(*value) : call.arguments);
   }
   return digest(text);
 }
@@ -49,9 +44,9 @@ std::uint64_t digest_of(const std::vector<ToolCall>& calls, TextMemory* known) {
   if (known == nullptr || calls.empty()) return digest_of(calls);
   std::string text;
   for (const ToolCall& call : calls) {
-    append_field(text, call.id);
-    append_field(text, call.name);
-    append_field(text, call.arguments);
+    append_sized(text, call.id);
+    append_sized(text, call.name);
+    append_sized(text, call.arguments);
   }
   if (const auto before = known->find<CallsDigest>(text)) return before->value;
   return known->keep(text, CallsDigest{digest_of(calls)}, sizeof(CallsDigest))->value;
@@ -60,9 +55,9 @@ std::uint64_t digest_of(const std::vector<ToolCall>& calls, TextMemory* known) {
 std::uint64_t digest_of(std::span<const Tool> tools) {
   std::string text;
   for (const Tool& tool : tools) {
-    append_field(text, tool.name);
-    append_field(text, tool.description);
-    append_field(text, tool.parameters);
+    append_sized(text, tool.name);
+    append_sized(text, tool.description);
+    append_sized(text, tool.parameters);
   }
   return digest(text);
 }

@@ -4,21 +4,16 @@
 #include <string>
 
 #include "base/hash.h"
+#include "base/sized_text.h"
 #include "chat/conversation.h"
 
 namespace kvern::chat {
 namespace {
 
-// Lengths before the texts: no two sets give the same bytes.
 Hash128 digest_of(std::span<const Tool> tools) {
   std::string bytes;
-  for (const Tool& tool : tools) {
-    for (const std::string* text : {&tool.name, &tool.description, &tool.parameters}) {
-      bytes += std::to_string(text->size());
-      bytes += ':';
-      bytes += *text;
-    }
-  }
+  for (const Tool& tool : tools)
+    for (const std::string* text : {&tool.name, &tool.description, &tool.parameters}) append_sized(bytes, *text);
   return xxh3_128(bytes);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/sized_text.h"
 #include "base/text_memory.h"
 #include "chat/turns/same_meaning.h"
 #include "chat/turns/turn_record.h"
@@ -30,24 +31,18 @@ void append_hash(std::string& out, const Hash128& hash) {
     for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(half >> shift & 0xFF);
 }
 
-void append_text(std::string& out, std::string_view text) {
-  out += std::to_string(text.size());
-  out += ':';
-  out += text;
-}
-
 // The key after one more message. Arguments are left out: ids stand for them, and their spelling
 // changes.
 ConversationKey key_after(const ConversationKey& before, const Message& message) {
   std::string bytes;
   append_hash(bytes, before);
   bytes += to_string(message.role);
-  append_text(bytes, bare(message.content));
+  append_sized(bytes, bare(message.content));
   for (const ToolCall& call : message.tool_calls) {
-    append_text(bytes, call.id);
-    append_text(bytes, call.name);
+    append_sized(bytes, call.id);
+    append_sized(bytes, call.name);
   }
-  append_text(bytes, message.tool_call_id);
+  append_sized(bytes, message.tool_call_id);
   return xxh3_128(bytes);
 }
 
@@ -115,21 +110,21 @@ struct Meaning {
 std::string pair_of(const Message& lived, const Message& sent, std::span<const Tool> tools) {
   std::string text;
   for (const Message* message : {&lived, &sent}) {
-    append_text(text, message->content);
-    append_text(text, message->reasoning);
+    append_sized(text, message->content);
+    append_sized(text, message->reasoning);
     text += std::to_string(message->tool_calls.size());
     text += ' ';
     for (const ToolCall& call : message->tool_calls) {
-      append_text(text, call.id);
-      append_text(text, call.name);
-      append_text(text, call.arguments);
+      append_sized(text, call.id);
+      append_sized(text, call.name);
+      append_sized(text, call.arguments);
     }
   }
   for (const ToolCall& call : lived.tool_calls)
     for (const Tool& tool : tools)
       if (tool.name == call.name) {
-        append_text(text, tool.name);
-        append_text(text, tool.parameters);
+        append_sized(text, tool.name);
+        append_sized(text, tool.parameters);
       }
   return text;
 }
