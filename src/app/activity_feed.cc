@@ -98,6 +98,7 @@ void ActivityFeed::ask() {
 
 void ActivityFeed::take(Activity now) {
   asking_ = false;
+  due_us_ = clock_.now_us() + interval_us();
   if (watched_) tell(std::move(now));
   if (std::exchange(again_, false)) plan();
 }
@@ -107,7 +108,6 @@ void ActivityFeed::tell(Activity now) {
   if (fresh_ && change.empty()) return;
   now.ended.clear();
   told_ = std::move(now);
-  due_us_ = clock_.now_us() + interval_us();
   feed_->publish(change);
   fresh_ = true;
 }

@@ -61,7 +61,7 @@ class ActivityFeed {
 
   const std::unique_ptr<http::Timer> due_;
   const std::shared_ptr<http::Feed> feed_;
-  std::int64_t due_us_ = 0;  // nothing is told before
+  std::int64_t due_us_ = 0;  // nothing is read before, whether or not the last time brought news
   bool asking_ = false;
   bool again_ = false;  // something was noticed while asking
   bool fresh_ = false;  // told_ is what was told last

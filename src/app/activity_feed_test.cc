@@ -200,6 +200,24 @@ TEST_F(ActivityFeedTest, WhileNothingChangesNothingIsReadAndOnlyLifeIsShown) {
   EXPECT_EQ(reads, 2);
 }
 
+// Most steps change something, but not all: those must not cost more than the others.
+TEST_F(ActivityFeedTest, StepsThatChangeNothingAreLookedAtFourTimesASecond) {
+  Watcher watcher;
+  watch(watcher);
+  watcher.events();
+  loop->advance_ms(1'000);
+  const int before = reads;
+  for (int step = 1; step <= 1'000; ++step) {
+    change({});
+    loop->advance_ms(1);
+  }
+  EXPECT_THAT(watcher.events(), IsEmpty());
+  EXPECT_LE(reads - before, 5);
+  change({report("a")});
+  loop->advance_ms(250);
+  EXPECT_THAT(watcher.events(), ElementsAre("change")) << "news wait no longer for that";
+}
+
 TEST_F(ActivityFeedTest, ManyWatchersHearLessOftenAndTheStateIsReadOnceForAll) {
   std::vector<std::unique_ptr<Watcher>> watchers;
   for (int i = 0; i < 1'000; ++i) watch(*watchers.emplace_back(std::make_unique<Watcher>()));
