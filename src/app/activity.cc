@@ -4,6 +4,7 @@
 
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "base/hash.h"
 #include "base/json_text.h"
@@ -14,6 +15,10 @@ namespace {
 using schedule::RequestReport;
 
 constexpr std::size_t kSessionDigits = 8;
+
+struct SessionWord {
+  std::string text;
+};
 
 // Writes the members of one object.
 class Members {
@@ -149,6 +154,14 @@ std::string session_name(const std::string& session, const std::string& secret) 
   const std::size_t slash = session.find('/');
   const std::string whole = name(std::string_view(session).substr(0, slash));
   return slash == std::string::npos ? whole : whole + "/" + name(session);
+}
+
+std::string SessionWords::of(const std::string& session) const {
+  if (session.empty()) return {};
+  if (const auto known = known_.find<SessionWord>(session)) return known->text;
+  SessionWord made{session_name(session, secret_)};
+  const std::size_t bytes = sizeof made + made.text.size();
+  return known_.keep(session, std::move(made), bytes)->text;
 }
 
 std::string snapshot_json(const Activity& now, std::size_t bytes_max) {

@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/limits.h"
+#include "base/text_memory.h"
 #include "core/usage.h"
 #include "schedule/scheduler.h"
 
@@ -47,6 +50,18 @@ struct Activity {
 // A client's name for its conversation may say more about it than others should read. The same name and secret give
 // the same word; "SESSION/AGENT" gives two.
 std::string session_name(const std::string& session, const std::string& secret);
+
+// The same with one secret, for sessions that come again and again: each is hashed once.
+// Kept within limits::kSessionWordBytes.
+class SessionWords {
+ public:
+  explicit SessionWords(std::string secret) : secret_(std::move(secret)) {}
+  std::string of(const std::string& session) const;
+
+ private:
+  const std::string secret_;
+  mutable TextMemory known_{limits::kSessionWordBytes};
+};
 
 // One JSON object each. Requests that do not fit bytes_max are left out, and counted.
 std::string snapshot_json(const Activity& now, std::size_t bytes_max);

@@ -393,6 +393,18 @@ TEST(Activity, ASessionIsShownAsAShortWordThatSaysNothing) {
   EXPECT_NE(agent, session_name("claude:1234/a2", "secret"));
 }
 
+TEST(Activity, TheWordOfASessionIsTheSameWhetherItIsKnownOrNot) {
+  const SessionWords words("secret");
+  EXPECT_EQ(words.of(""), "");
+  for (int time = 0; time < 2; ++time) {
+    for (const char* session : {"claude:1234", "claude:1234/a1", "claude:1234/a2", "other"})
+      EXPECT_EQ(words.of(session), session_name(session, "secret")) << session;
+  }
+  // More than are kept.
+  for (int i = 0; i < 5'000; ++i) words.of("session " + std::to_string(i));
+  EXPECT_EQ(words.of("claude:1234"), session_name("claude:1234", "secret"));
+}
+
 TEST(Activity, ARequestIsToldInFull) {
   Activity now;
   now.time_ms = 1'700'000'000'250;

@@ -216,13 +216,12 @@ Activity ModelService::activity() const {
 }
 
 void ModelService::tell_watchers(schedule::SchedulerOptions& hooks) {
-  session_secret_ = random_id();
   hooks.on_change = [this] { watchers_->changed(); };
   hooks.on_end = [this](const schedule::RequestReport& report, const Usage& usage, FinishReason finish) {
     metrics_.request(usage, finish);
     ++ended_;
     EndedRequest ended{report, usage, finish};
-    ended.report.session = session_name(report.session, session_secret_);
+    ended.report.session = session_words_.of(report.session);
     watchers_->ended(std::move(ended));
   };
   watchers_->read_from({.post = [this](std::function<void()> job) { return scheduler_->post(std::move(job)); },
@@ -237,7 +236,7 @@ Activity ModelService::read_activity() const {
   now.parallel = options_.parallel;
   now.requests = scheduler_->requests();
   for (schedule::RequestReport& request : now.requests) {
-    request.session = session_name(request.session, session_secret_);
+    request.session = session_words_.of(request.session);
     ++(request.running ? now.totals.running : now.totals.waiting);
   }
   now.totals.ended = ended_;

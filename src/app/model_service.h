@@ -14,6 +14,7 @@
 #include "api/models.h"
 #include "app/activity_feed.h"
 #include "app/call_checker.h"
+#include "app/ids.h"
 #include "app/metrics.h"
 #include "app/options.h"
 #include "app/response_store.h"
@@ -117,8 +118,8 @@ class ModelService {
   std::vector<std::string> api_keys_;
   Metrics metrics_;
   ActivityFeed* watchers_ = nullptr;
-  std::string session_secret_;  // of this run: see session_name()
-  std::uint64_t ended_ = 0;     // thread: engine
+  const SessionWords session_words_{random_id()};  // of this run alone
+  std::uint64_t ended_ = 0;                        // thread: engine
   ResponseStore responses_;
   TextMemory request_memory_{limits::kRequestMemoryBytes};
   std::unique_ptr<CallChecker> call_checker_;

@@ -27,6 +27,7 @@ inline constexpr int kWatchInterval_ms = 250;               // between two event
 inline constexpr int kWatchTexts_per_s = 500;               // to all streams together: many of them hear less often
 inline constexpr std::size_t kWatchTextBytes = 256 * 1024;  // of one event; a stream waits with one at most
 inline constexpr std::size_t kWatchEnds = 64;  // ended requests between two events; older ones are left out
+inline constexpr std::size_t kSessionWordBytes = 512 * 1024;  // sessions as watchers are told them, with their keys
 
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;
