@@ -40,6 +40,7 @@ ActivityFeed::ActivityFeed(std::shared_ptr<http::Loop> loop, const Clock& clock)
                      .whole = [this] { return event("snapshot", snapshot_json(told_, limits::kWatchTextBytes)); },
                      .farewell = event("stop", R"({"reason":"the server is shutting down"})"),
                      .on_followers = [this](std::size_t count) { on_watchers(count); },
+                     .clock = &clock,
                  })) {}
 
 Status ActivityFeed::follow(http::Exchange& exchange) {

@@ -360,7 +360,10 @@ void Connection::on_sent(std::size_t bytes) {
   if (telling_) {
     sent_ += bytes;
     const std::string_view rest = bytes_of(*telling_).substr(sent_);
-    if (!rest.empty()) return socket_->write(rest);
+    if (!rest.empty()) {
+      if (feed_) feed_->took_some(*this);
+      return socket_->write(rest);
+    }
     telling_ = nullptr;
     sent_ = 0;
     writing_ = false;

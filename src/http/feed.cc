@@ -48,7 +48,7 @@ void Feed::forget() {
 void Feed::add(FeedFollower& follower) {
   if (followers_.empty()) quiet_->start(options_.keep_alive_ms);
   follower.place.entry = followers_.insert(followers_.end(), &follower);
-  follower.place.told_at = std::chrono::steady_clock::now();
+  took_some(follower);
   if (options_.on_followers) options_.on_followers(followers_.size());
   if (!follower.busy()) was_told(follower);
 }
@@ -59,6 +59,8 @@ void Feed::remove(FeedFollower& follower) {
   if (followers_.empty()) quiet_->stop();
   if (options_.on_followers) options_.on_followers(followers_.size());
 }
+
+void Feed::took_some(FeedFollower& follower) { follower.place.moved_us = options_.clock->now_us(); }
 
 void Feed::was_told(FeedFollower& follower) {
   if (SharedFeedText text = next(follower)) tell(follower, std::move(text));
@@ -83,8 +85,8 @@ void Feed::go_round() {
 
 void Feed::visit(FeedFollower& follower) {
   if (follower.busy()) {
-    const auto waits = std::chrono::steady_clock::now() - follower.place.told_at;
-    if (waits > std::chrono::milliseconds(options_.write_timeout_ms)) follower.give_up();
+    const std::int64_t waits_us = options_.clock->now_us() - follower.place.moved_us;
+    if (waits_us > std::int64_t{1'000} * options_.write_timeout_ms) follower.give_up();
     return;
   }
   SharedFeedText text = next(follower);
@@ -103,7 +105,7 @@ SharedFeedText Feed::next(FeedFollower& follower) {
 }
 
 void Feed::tell(FeedFollower& follower, SharedFeedText text) {
-  follower.place.told_at = std::chrono::steady_clock::now();
+  took_some(follower);
   follower.tell(std::move(text));
 }
 

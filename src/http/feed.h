@@ -8,7 +8,6 @@
 // Thread: net.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "http/loop.h"
 
@@ -43,7 +43,7 @@ class FeedFollower;
 struct FeedPlace {
   static constexpr std::uint64_t kNew = UINT64_MAX;
   std::uint64_t position = kNew;  // what it was told last
-  std::chrono::steady_clock::time_point told_at;
+  std::int64_t moved_us = 0;      // when it was told that, or has taken a byte of it since
   std::list<FeedFollower*>::iterator entry;
 };
 
@@ -52,7 +52,7 @@ class FeedFollower {
  public:
   virtual bool busy() const = 0;               // something is still on its way
   virtual void tell(SharedFeedText text) = 0;  // while not busy; Feed::was_told() when it is out
-  virtual void give_up() = 0;                  // it takes nothing for too long
+  virtual void give_up() = 0;                  // it takes no byte for too long
 
   FeedPlace place;
 
@@ -67,7 +67,8 @@ struct FeedOptions {
   // The number of followers has changed.
   std::function<void(std::size_t followers)> on_followers;
 
-  // From limits.h; tests make them small.
+  // Tests own the time, and make what is from limits.h small.
+  const Clock* clock = &steady_clock();
   int keep_alive_ms = limits::kFeedKeepAlive_ms;
   int write_timeout_ms = limits::kWriteTimeout_ms;
 };
@@ -88,7 +89,8 @@ class Feed : public std::enable_shared_from_this<Feed> {
   // For followers.
   void add(FeedFollower& follower);
   void remove(FeedFollower& follower);
-  void was_told(FeedFollower& follower);  // it is not busy any more; tells it what there is
+  void took_some(FeedFollower& follower);  // a part of what it was told; it is busy still
+  void was_told(FeedFollower& follower);   // it is not busy any more; tells it what there is
   const SharedFeedText& farewell() const { return farewell_; }
 
  private:

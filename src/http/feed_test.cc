@@ -24,6 +24,8 @@ struct Client final : FeedFollower {
     given_up = true;
     if (feed) feed->remove(*this);
   }
+  // The socket took a part of it.
+  void took_some() { feed->took_some(*this); }
   // The socket took it.
   void took() {
     is_busy = false;
@@ -50,17 +52,13 @@ class FeedTest : public testing::Test {
     };
     options.farewell = "bye";
     options.on_followers = [this](std::size_t count) { followers = count; };
+    options.clock = &loop->clock();
     return std::make_shared<Feed>(loop, std::move(options));
   }
   void publish(Feed& feed, const std::string& to, const std::string& change) {
     state = to;
     feed.publish(change);
     loop->run();
-  }
-  static FeedOptions impatient() {
-    FeedOptions options;
-    options.write_timeout_ms = -1;
-    return options;
   }
   static void join(Feed& feed, Client& client) {
     client.feed = &feed;
@@ -169,14 +167,35 @@ TEST_F(FeedTest, SilenceIsFilledByOneTimerAndOnlyWhileSomebodyListens) {
 }
 
 TEST_F(FeedTest, AClientThatTakesNothingIsGivenUp) {
-  const auto feed = make(impatient());
+  const auto feed = make();
   Client stuck;
   join(*feed, stuck);
   publish(*feed, "1", "+1");
-  EXPECT_FALSE(stuck.given_up);
+  loop->advance_ms(limits::kWriteTimeout_ms);
   publish(*feed, "2", "+2");
+  EXPECT_FALSE(stuck.given_up);
+  loop->advance_ms(limits::kFeedKeepAlive_ms);
   EXPECT_TRUE(stuck.given_up);
   EXPECT_EQ(feed->followers(), 0U);
+}
+
+// However long a text takes on its way.
+TEST_F(FeedTest, AClientThatTakesAByteNowAndThenIsKept) {
+  const auto feed = make();
+  Client slow;
+  join(*feed, slow);
+  publish(*feed, "1", "+1");
+  for (int i = 0; i < 4; ++i) {
+    loop->advance_ms(limits::kWriteTimeout_ms - 1);
+    slow.took_some();
+  }
+  EXPECT_FALSE(slow.given_up);
+  slow.took();
+  EXPECT_FALSE(slow.given_up);
+  publish(*feed, "2", "+2");
+  EXPECT_EQ(slow.told().back(), "+2");
+  loop->advance_ms(limits::kWriteTimeout_ms + limits::kFeedKeepAlive_ms);
+  EXPECT_TRUE(slow.given_up);
 }
 
 // Whoever asks for something else gets a turn in between, and clients may leave meanwhile.

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "http/feed.h"
 #include "http/http_test_support.h"
 #include "http/sse.h"
@@ -139,6 +140,30 @@ TEST(FollowingAFeed, AClientThatDoesNotReadHoldsUpNobody) {
   EXPECT_EQ(chunk, "data: whole\n\n") << "then the newest state";
   (*server.server)->drain(kPatience_s * 1000);
   EXPECT_EQ(slow.read_chunk(), "data: bye\n\n");
+}
+
+// Its text takes longer than the longest silence there may be.
+TEST(FollowingAFeed, AClientThatReadsSlowlyIsKept) {
+  constexpr std::size_t kPart = 8'000'000;  // more than the system keeps of it
+  constexpr std::size_t kParts = 4;
+  FakeClock clock;
+  FeedServer server({}, with<FeedOptions>([&](auto& o) { o.clock = &clock; }));
+  RawClient slow(server.server->port(), 64 * 1024);
+  slow.get("/events");
+  slow.read_head();
+  std::string big;
+  append_sse(big, "", std::string(1'000 + kParts * kPart, 'x'));
+  server.publish("");
+  EXPECT_EQ(slow.read_chunk(), "data: whole\n\n");
+  server.publish(big);
+  std::size_t got = slow.read_bytes(1'000).size();
+  for (std::size_t part = 1; part < kParts; ++part) {
+    (*server.server)->post([&] { clock.advance_us(std::int64_t{900} * limits::kWriteTimeout_ms); });
+    got += slow.read_bytes(kPart).size();
+    server.publish("");  // the feed looks at it
+  }
+  got += slow.read_bytes(kPart).size();
+  EXPECT_EQ(got, 1'000 + kParts * kPart) << "it was given up";
 }
 
 TEST(FollowingAFeed, AStopDoesNotWaitForAClientThatDoesNotRead) {
