@@ -29,6 +29,10 @@ inline constexpr std::size_t kWatchTextBytes = 256 * 1024;  // of one event; a s
 inline constexpr std::size_t kWatchEnds = 64;  // ended requests between two events; older ones are left out
 inline constexpr std::size_t kSessionWordBytes = 512 * 1024;  // sessions as watchers are told them, with their keys
 
+// Our own commands, which wait with reading from the server while they hold so much that nobody has taken from them
+inline constexpr std::size_t kUnreadEventBytes = 1024 * 1024;        // of a watched server's events
+inline constexpr std::size_t kUnreadAnswerBytes = 16 * 1024 * 1024;  // of an answer: some 50,000 tokens
+
 // JSON and requests
 inline constexpr std::size_t kJsonDepth = 256;
 inline constexpr std::size_t kJsonObjectKeys = 1024;

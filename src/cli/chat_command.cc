@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/limits.h"
 #include "cli/conversation.h"
 #include "cli/event_feed.h"
 #include "cli/exit_code.h"
@@ -137,7 +138,7 @@ Status answer(Chat& chat, std::string question) {
   request.body = chat.conversation.request_body(chat.options);
   request.timeout_ms = kAnswerTimeout_ms;
   AnswerPrinter printer;
-  EventFeed feed(std::move(request));
+  EventFeed feed(std::move(request), limits::kUnreadAnswerBytes);
   EventFeed::Got got = EventFeed::Got::nothing_yet;
   bool wanted = true;
   for (EventFeed::Event event; wanted && got != EventFeed::Got::end;) {

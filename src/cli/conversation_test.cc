@@ -3,13 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/json.h"
+#include "base/limits.h"
 #include "cli/event_feed.h"
 #include "cli/terminal.h"
 
@@ -99,7 +104,8 @@ TEST(UsageLine, ShowsReuseAndSpeed) {
 // A server that is computing a long prompt: it listens and says nothing.
 class SilentServer {
  public:
-  SilentServer() : path_(testing::TempDir() + "kvern-silent"), fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+  explicit SilentServer(const std::string& name = "kvern-silent")
+      : path_(testing::TempDir() + name + std::to_string(::getpid())), fd_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
     ::unlink(path_.c_str());
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -112,10 +118,63 @@ class SilentServer {
     ::unlink(path_.c_str());
   }
   std::string address() const { return "unix:" + path_; }
+  int accept_one() const { return ::accept(fd_, nullptr, nullptr); }
 
  private:
   std::string path_;
   int fd_;
+};
+
+// One whose answer is many events, said as fast as they are taken.
+class ChattyServer {
+ public:
+  static constexpr std::size_t kEvents = 4'000;
+  static constexpr std::size_t kEventBytes = 10'000;
+
+  ~ChattyServer() { finish(); }
+  std::string address() const { return listener_.address(); }
+  // Until its socket takes no more, as far as a fifth of a second tells.
+  std::size_t sent_when_it_is_stuck() const {
+    std::size_t before = 0;
+    for (int look = 0; look < 100 && (before == 0 || sent_ != before); ++look) {
+      before = sent_;
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+    return before;
+  }
+  // Whether all of it was taken.
+  bool finish() {
+    if (thread_.joinable()) thread_.join();
+    return sent_all_;
+  }
+
+ private:
+  void answer() {
+    const int fd = listener_.accept_one();
+    const timeval patience{20, 0};  // only how long a broken test hangs
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    std::array<char, 4096> request{};
+    bool taken = ::recv(fd, request.data(), request.size(), 0) > 0 &&
+                 send_all(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    for (std::size_t i = 0; taken && i < kEvents; ++i)
+      taken = send_all(fd, "data: " + std::to_string(i) + std::string(kEventBytes, '.') + "\n\n");
+    ::close(fd);
+    sent_all_ = taken;
+  }
+  bool send_all(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+      sent_ += static_cast<std::size_t>(sent);
+    }
+    return true;
+  }
+
+  const SilentServer listener_{"kvern-chatty"};
+  std::atomic<std::size_t> sent_{0};
+  std::atomic<bool> sent_all_{false};
+  std::thread thread_{[this] { answer(); }};
 };
 
 http::ClientRequest request_to(const std::string& address) {
@@ -127,16 +186,42 @@ http::ClientRequest request_to(const std::string& address) {
 // Ctrl-C must be heard in that silence: neither waiting nor leaving may depend on the server.
 TEST(EventFeed, MayBeLeftWhileTheServerIsSilent) {
   const SilentServer server;
-  EventFeed feed(request_to(server.address()));
+  EventFeed feed(request_to(server.address()), limits::kUnreadEventBytes);
   EventFeed::Event event;
   EXPECT_EQ(feed.next(event, 10), EventFeed::Got::nothing_yet);
 }
 
 TEST(EventFeed, EndsWithTheErrorWhenNobodyListens) {
-  EventFeed feed(request_to("unix:/nowhere/kvern"));
+  EventFeed feed(request_to("unix:/nowhere/kvern"), limits::kUnreadEventBytes);
   EventFeed::Event event;
   EXPECT_EQ(feed.next(event, 60'000), EventFeed::Got::end);
   EXPECT_FALSE(feed.ending());
+}
+
+// The main thread may stand in a pipe that nobody reads, for hours.
+TEST(EventFeed, HoldsNoMoreThanItMayAndLosesNothing) {
+  ChattyServer server;
+  EventFeed feed(request_to(server.address()), 100'000);
+  EXPECT_LT(server.sent_when_it_is_stuck(), ChattyServer::kEvents * ChattyServer::kEventBytes / 4);
+  EventFeed::Event event;
+  std::size_t events = 0;
+  while (feed.next(event, 60'000) == EventFeed::Got::data) {
+    ASSERT_EQ(event.data.substr(0, event.data.find('.')), std::to_string(events));
+    ++events;
+  }
+  EXPECT_EQ(events, ChattyServer::kEvents);
+  EXPECT_TRUE(server.finish());
+}
+
+TEST(EventFeed, ClosesTheConnectionWhenItIsLeftWhileItIsFull) {
+  ChattyServer server;
+  {
+    EventFeed feed(request_to(server.address()), 100'000);
+    server.sent_when_it_is_stuck();
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_FALSE(server.finish());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15)) << "nothing was closed";
 }
 
 // A model's text must not be able to steer the terminal it is shown on.

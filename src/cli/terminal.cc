@@ -1,14 +1,19 @@
 #include "cli/terminal.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 
 namespace kvern::cli {
 namespace {
+
+constexpr int kLookAround_ms = 100;  // how soon Ctrl-C is heard while nobody reads
 
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -56,6 +61,23 @@ void say_error(const Error& error) {
 }
 
 bool put(std::string_view text) { return write_all(STDOUT_FILENO, text); }
+
+bool put(std::string_view text, const std::function<bool()>& stopped) {
+  // A pipe that is ready takes so much without waiting; a frame on a terminal is one write.
+  const std::size_t most = is_terminal(STDOUT_FILENO) ? text.size() : PIPE_BUF;
+  while (!text.empty()) {
+    pollfd out{STDOUT_FILENO, POLLOUT, 0};
+    if (::poll(&out, 1, kLookAround_ms) <= 0) {
+      if (stopped()) return false;
+      continue;
+    }
+    const ssize_t written = ::write(STDOUT_FILENO, text.data(), std::min(most, text.size()));
+    if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
 
 std::string without_controls(std::string_view text) {
   std::string out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,10 @@ void say_error(const Error& error);
 
 // Bytes on stdout at once; false when nobody reads them any more.
 bool put(std::string_view text);
+
+// The same, but asks now and then while a pager, say, takes none of them: false and the rest is dropped once stopped
+// says so. Signals held by a handler do not end a put() by themselves.
+bool put(std::string_view text, const std::function<bool()>& stopped);
 
 // Without what could steer the terminal: control characters except newline and tab are dropped.
 std::string without_controls(std::string_view text);

@@ -7,11 +7,13 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/json_text.h"
+#include "base/limits.h"
 #include "cli/activity_view.h"
 #include "cli/conversation.h"
 #include "cli/event_feed.h"
@@ -46,7 +48,12 @@ std::string time_of_day() {
   return fmt::format("{:02}:{:02}:{:02}", local.tm_hour, local.tm_min, local.tm_sec);
 }
 
-// Shows what is known; false when nobody reads it any more.
+bool interrupted() { return held_signals() > 0; }
+
+// put(), which Ctrl-C ends, too: a pager may have stopped reading.
+bool show_text(std::string_view text) { return put(text, interrupted); }
+
+// Shows what is known; false when nobody reads it any more, or after Ctrl-C.
 class Display {
  public:
   virtual ~Display() = default;
@@ -62,7 +69,7 @@ class JsonLines final : public Display {
     // A line break can stand only between the parts of a document.
     std::string data = event.data;
     for (char& c : data) c = c == '\n' ? ' ' : c;
-    return put(line + ",\"data\":" + data + "}\n");
+    return show_text(line + ",\"data\":" + data + "}\n");
   }
 };
 
@@ -74,7 +81,7 @@ class PlainLines final : public Display {
     if (!begun_) text = view_.lines(steady_clock().now_us(), {.columns = 200, .rows = 1}).front() + "\n";
     begun_ = true;
     for (const std::string& line : view_.take_news()) text += fmt::format("{} {}\n", time_of_day(), line);
-    return put(text);
+    return show_text(text);
   }
 
  private:
@@ -102,7 +109,7 @@ class Screen final : public Display {
     const std::vector<std::string> lines = view_.lines(steady_clock().now_us(), style);
     for (const std::string& line : lines) frame += line + "\x1b[K\n";
     drawn_ = lines.size();
-    return put(frame + "\x1b[J\x1b[?2026l");
+    return show_text(frame + "\x1b[J\x1b[?2026l");
   }
 
  private:
@@ -118,8 +125,6 @@ Result<std::unique_ptr<Display>> make_display(WatchOptions::Form form) {
   if (draws) return std::make_unique<Screen>();
   return std::make_unique<PlainLines>();
 }
-
-bool interrupted() { return held_signals() > 0; }
 
 // Until the server there has a model.
 Status wait_for_model(const std::string& address) {
@@ -155,7 +160,7 @@ Result<int> watch_status(const WatchOptions& options) {
   request.headers = headers_with_key(options.api_key);
   request.timeout_ms = kSilence_ms;
   TRY(const std::unique_ptr<Display> display, make_display(options.form));
-  EventFeed feed(std::move(request));
+  EventFeed feed(std::move(request), limits::kUnreadEventBytes);
   bool stopped = false;
   for (EventFeed::Event event; !interrupted();) {
     const EventFeed::Got got = feed.next(event, kRedraw_ms);
@@ -163,11 +168,11 @@ Result<int> watch_status(const WatchOptions& options) {
     if (got == EventFeed::Got::data) {
       stopped = stopped || event.name == "stop";
       TRY(const bool read, display->take(event));
-      if (!read) return 0;
+      if (!read) break;
     }
-    if (!display->show()) return 0;
+    if (!display->show()) break;
   }
-  return 128 + last_signal();
+  return interrupted() ? 128 + last_signal() : 0;
 }
 
 }  // namespace kvern::cli

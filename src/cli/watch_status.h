@@ -15,7 +15,8 @@ struct WatchOptions {
 
 // The exit status: 128 + the signal that ended it, 0 when nobody reads what it writes. Code::not_found where no server
 // answers, Code::failed when it stops or is lost. On a terminal the state is redrawn below the requests that
-// ended; no mode of the terminal is changed, so there is nothing to restore.
+// ended; no mode of the terminal is changed, so there is nothing to restore. While nobody reads, nothing is read from
+// the server beyond limits::kUnreadEventBytes.
 Result<int> watch_status(const WatchOptions& options);
 
 }  // namespace kvern::cli

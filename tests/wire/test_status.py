@@ -1,9 +1,11 @@
 """`kvern status --watch`: in a terminal, in a pipe, as JSON, and what becomes of it when the server goes."""
 
+import fcntl
 import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import termios
@@ -95,6 +97,24 @@ def test_who_reads_no_more_is_no_error(server):
     assert json.loads(piped.stdout.readline())["event"] == "snapshot"
     server.chat("Hi", max_tokens=3)
     assert piped.communicate(timeout=30) == ("0\n", "")
+
+
+def test_ctrl_c_is_heard_while_nobody_reads(server):
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    process = subprocess.Popen([BINARY, "status", "--watch", "--json", "--server", server.base_url], text=True,
+                               stdin=subprocess.DEVNULL, stdout=write_end, stderr=subprocess.PIPE, env=environment())
+    os.close(write_end)
+    try:
+        select.select([read_end], [], [], 20)
+        server.chat("Hi", max_tokens=80)  # 16 events
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130 and process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read_end)
 
 
 def test_a_server_that_stops_is_told_with_an_exit_status(kvern, fake):
