@@ -144,6 +144,25 @@ TEST(RequestBody, ResponsesReadAndRepeatTheSameWithAMemory) {
   }
 }
 
+// Small values take many times their text.
+TEST(RequestBody, WhatIsKeptOfItemsIsCountedByWhatItTakes) {
+  const std::size_t count = 10'000;
+  struct Case {
+    std::string element;
+    std::size_t bytes_min;  // of one, with its place in the list
+  };
+  for (const Case& one :
+       {Case{"1", 16}, Case{"[]", 16 + 24}, Case{R"({"a":1})", 16 + 24 + 48}, Case{R"("b")", 16 + 32}}) {
+    std::string list;
+    for (std::size_t i = 0; i < count; ++i) list += (i > 0 ? "," : "") + one.element;
+    const std::string body = fmt::format(R"({{"input":[{{"role":"user","content":"u","x":[{}]}}]}})", list);
+    TextMemory memory(limits::kRequestMemoryBytes);
+    ASSERT_TRUE(responses_of(body, &memory));
+    EXPECT_GT(memory.bytes(), 2 * list.size() + count * one.bytes_min) << one.element;
+    EXPECT_LT(memory.bytes(), 2 * list.size() + 8 * count * one.bytes_min) << one.element;
+  }
+}
+
 std::string random_message(std::mt19937& random) {
   static const std::string texts[] = {
       R"({"role":"user","content":"hello \"you\" \\ there"})",

@@ -62,6 +62,21 @@ Json user_item(const std::string& text) {
   return {{"type", "message"}, {"role", "user"}, {"content", Json::array({{{"type", "input_text"}, {"text", text}}})}};
 }
 
+// About what a document takes: small values take far more than their text.
+constexpr std::size_t kMemberBytes = 200;  // a name, its value, their place, and a free one in a list that has grown
+constexpr std::size_t kElementBytes = 100;
+
+std::size_t bytes_of(const Json& json) {
+  if (json.is_string()) return json.get_ref<const std::string&>().size();
+  std::size_t bytes = 0;
+  if (json.is_array())
+    for (const Json& element : json) bytes += kElementBytes + bytes_of(element);
+  if (json.is_object())
+    for (const auto& [name, value] : json.get_ref<const Json::object_t&>())
+      bytes += kMemberBytes + name.size() + bytes_of(value);
+  return bytes;
+}
+
 // The conversation, item by item: what is stored, then what was sent.
 class Conversation {
  public:
@@ -99,7 +114,7 @@ class Conversation {
       auto known = memory.find<KnownItem>(texts[i]);
       if (!known) {
         TRY(KnownItem made, known_item(texts[i]));
-        const std::size_t bytes = kJsonFactor * texts[i].size() + made.text->size();
+        const std::size_t bytes = bytes_of(made.json) + made.text->size();
         known = memory.keep(texts[i], std::move(made), bytes);
       }
       TRY_OK(reader_.read(known->json, indexed(path, i)));
@@ -120,7 +135,6 @@ class Conversation {
     Json json;
     ItemText text;
   };
-  static constexpr std::size_t kJsonFactor = 4;  // about what a document takes beside its text
 
   static Result<KnownItem> known_item(std::string_view text) {
     TRY(Json json, parse_mended(text));
