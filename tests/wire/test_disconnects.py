@@ -129,7 +129,7 @@ def test_a_cancelled_prefill_is_reused(slow_prefill):
 def test_a_client_that_leaves_while_it_waits_is_forgotten(slow_prefill):
     busy = [send(slow_prefill, letter * 12_000) for letter in "xy"]
     wait_until_running(slow_prefill, 2)
-    waiting = send(slow_prefill, "quick")
+    waiting = send(slow_prefill, "z" * 12_000)  # a short one would have another's place
     wait_until(lambda: slow_prefill.health()["waiting"] == 1, 5, "waiting")
     waiting.close()
     wait_until(lambda: slow_prefill.health()["waiting"] == 0, LEFT_WITHIN_S, "forgotten")

@@ -14,7 +14,7 @@ LLAMA = ("-c", "8192", "-np", "2", "-t", "2", "-tb", "2", "-ngl", "99", "-fa", "
 TEXTGEN = ("--model-name", "qwen", "--max-capacity", "50", "--min-tokens", "20", "--max-reprocess-tokens", "250",
            "--replace-threshold", "0.95", "--use-reasoning-content", "--api-key", "k")
 MLX_LM = ("--trust-remote-code", "--temp", "0.0", "--top-p", "1.0", "--max-tokens", "5", "--prompt-cache-size", "10",
-          "--prompt-cache-bytes", "67108864", "--decode-concurrency", "3", "--log-level", "INFO", "--draft-model", "small",
+          "--prompt-cache-bytes", "67108864", "--decode-concurrency", "3", "--log-level", "INFO",
           "--num-draft-tokens", "3", "--use-default-chat-template")
 
 
@@ -58,10 +58,14 @@ def test_a_command_line_for_mlx_textgen_starts_kvern(fake):
 
 
 def test_a_command_line_for_mlx_lm_starts_kvern(serve, fake):
-    server = serve(*MLX_LM, model=fake("one two three four five"))
+    said = "one two three four five"
+    server = serve(*MLX_LM, "--draft-model", fake(said), model=fake(said))
+    assert server.log("draft model")
     assert server.ready["parallel"] == 3 and server.ready["cache_ram_bytes"] == 64 << 20
     answer = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}).json()
     assert answer["usage"]["completion_tokens"] == 5
+    request = server.log("request")[-1]
+    assert request["drafted"] == request["accepted"]
 
 
 def test_what_became_of_the_flags_is_told_in_plain_lines(kvern):
