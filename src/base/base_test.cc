@@ -67,6 +67,15 @@ TEST(Json, SyntaxErrorsNameLineAndColumn) {
   EXPECT_NE(parsed.error().message.find("line 2"), std::string::npos) << parsed.error().message;
 }
 
+TEST(Json, AZeroByteIsNoEnd) {
+  for (const std::string_view text : {std::string_view("{}\0", 3), std::string_view("{}\0garbage", 10),
+                                      std::string_view("\0{}", 3), std::string_view("{\"a\0\":1}", 9)}) {
+    const auto parsed = parse_json(text);
+    ASSERT_FALSE(parsed);
+    EXPECT_NE(parsed.error().message.find("malformed at line 1 column "), std::string::npos) << parsed.error().message;
+  }
+}
+
 // A recursive parser would overflow its stack here.
 TEST(Json, NestingBeyondTheLimitIsRefusedBeforeParsing) {
   const std::string deep = std::string(1'000'000, '[') + std::string(1'000'000, ']');

@@ -22,6 +22,9 @@ std::string position(std::string_view text, std::size_t byte) {
 
 Result<Json> parse_json(std::string_view text) {
   TRY_OK(check_json_shape(text));
+  // The parser takes it for the end, whatever follows.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos)
+    return fail(Code::invalid, fmt::format("the JSON text is malformed at {}", position(text, zero + 1)));
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& e) {
