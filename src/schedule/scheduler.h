@@ -2,7 +2,8 @@
 //
 // Continuous batching: every step decodes all running sequences and adds prompt chunks, beside streams as
 // many tokens as their measured time allows, so that a long prompt does not stretch the gap between two
-// tokens of somebody else; a short one may, once, out of what was not taken before (latency_credit.h). Who is admitted, and whose chunk is next, goes by priority.h.
+// tokens of somebody else; a short one may, once, out of what was not taken before (latency_credit.h). Who is
+// admitted, and whose chunk is next, goes by priority.h.
 //
 // A request whose prompt another one is just computing waits for it and forks. Nobody is admitted before
 // there are cells for its prompt beside the prompts of all who run. When cells run out idle sequences go to
