@@ -87,14 +87,19 @@ http::Headers headers_with_key(const std::string& api_key) {
   return headers;
 }
 
-Result<ServedModel> first_model(const std::string& address, const std::string& api_key) {
+Result<std::string> get_body(const std::string& address, const std::string& target, const std::string& api_key) {
   http::ClientRequest request;
   request.address = address;
-  request.target = "/v1/models";
+  request.target = target;
   request.headers = headers_with_key(api_key);
-  TRY(const http::ClientResponse response, http::fetch(request));
+  TRY(http::ClientResponse response, http::fetch(request));
   if (response.status != 200) return tl::unexpected(refused(response.status, response.body));
-  TRY(const Json body, parse_json(response.body));
+  return std::move(response.body);
+}
+
+Result<ServedModel> first_model(const std::string& address, const std::string& api_key) {
+  TRY(const std::string answer, get_body(address, "/v1/models", api_key));
+  TRY(const Json body, parse_json(answer));
   const auto data = body.is_object() ? body.find("data") : body.end();
   if (data == body.end() || !data->is_array() || data->empty() || !data->front().is_object() ||
       !data->front().contains("id") || !data->front()["id"].is_string()) {

@@ -37,6 +37,9 @@ Result<std::string> own_executable();
 
 http::Headers headers_with_key(const std::string& api_key);
 
+// What a GET there answers; an error as the server words it unless that is a 200.
+Result<std::string> get_body(const std::string& address, const std::string& target, const std::string& api_key);
+
 struct ServedModel {
   std::string id;
   std::int32_t context = 0;  // tokens one conversation may hold; 0 when the server does not say

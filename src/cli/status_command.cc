@@ -69,13 +69,8 @@ std::string last_prompt(const std::string& address, const std::string& api_key, 
 }
 
 Result<int> print_json(const std::string& address, const std::string& api_key) {
-  http::ClientRequest request;
-  request.address = address;
-  request.target = "/kvern/requests?version=1";
-  request.headers = headers_with_key(api_key);
-  TRY(const http::ClientResponse response, http::fetch(request));
-  if (response.status != 200) return tl::unexpected(refused(response.status, response.body));
-  put(response.body + "\n");
+  TRY(const std::string answer, get_body(address, "/kvern/requests?version=1", api_key));
+  put(answer + "\n");
   return kOk;
 }
 
