@@ -87,6 +87,7 @@ struct RigOptions {
   std::string state = "attention";
   MemoryStore* store = nullptr;
   std::int32_t sequences = 4;
+  bool rows_in_parallel = true;
 };
 
 class Rig {
@@ -96,6 +97,7 @@ class Rig {
     overrides.cells = options.cells;
     overrides.context = options.cells;
     overrides.sequences = options.sequences;
+    overrides.rows_in_parallel = options.rows_in_parallel;
     const std::string window = options.state == "sliding_window" ? R"(, "window": 128)" : "";
     auto made = engine::make_fake_engine_from_text(
         R"({"rules": [{"say": "x"}], "state": ")" + options.state + "\"" + window + "}", overrides);

@@ -167,6 +167,18 @@ void PrefixCache::trim_idle() {
   }
 }
 
+void PrefixCache::vacate() {
+  if (options_.memory_bytes == 0 || engine_.info().rows_in_parallel) return;
+  for (engine::SequenceId id = 0; id < table_.size(); ++id) {
+    const Held& h = table_.at(id);
+    if (h.use != Use::idle || rows_computed_ - h.idle_since_row < kIdleRows) continue;
+    const std::int32_t end = size_of(h.tokens);
+    if (h.saved < (cuttable() ? end : block_begin(end))) continue;  // saving it costs more than a step should
+    save_all(id);
+    empty(id);
+  }
+}
+
 bool PrefixCache::make_room(std::int32_t count) { return evict_until(count, -1); }
 
 bool PrefixCache::evict_until(std::int32_t count, engine::SequenceId keep) {
@@ -187,6 +199,7 @@ void PrefixCache::grew(const Lease& lease, std::span<const TokenId> tokens, std:
   rates_.computed(size_of(h.tokens), size_of(tokens), us);
   h.tokens.insert(h.tokens.end(), tokens.begin(), tokens.end());
   h.cells.append(size_of(tokens));
+  rows_computed_ += size_of(tokens);
 }
 
 void PrefixCache::cut(const Lease& lease, std::int32_t end) {
@@ -213,6 +226,7 @@ void PrefixCache::release(Lease lease) {
   h.plan.reset();
   h.use = Use::idle;
   h.last_used_us = tick();
+  h.idle_since_row = rows_computed_;
   if (needs_boundaries()) save_state(h, sequence);
   if (cuttable()) drop_if_covered(sequence);
 }

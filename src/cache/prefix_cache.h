@@ -36,6 +36,9 @@ namespace kvern::cache {
 // Idle sequences keep at most this part of the cells while others run: attention walks over every
 // cell in use at each step, and RAM brings a block back in milliseconds.
 inline constexpr std::int32_t kIdleShare = 8;  // one eighth
+// Where rows are computed one after the other walking over a cell costs every row alike, and after about so many rows
+// of others it has cost what loading it from RAM does (a cell of SmolLM2 after 40 rows, of an 8B model after 130).
+inline constexpr std::int64_t kIdleRows = 128;
 // A conversation that rests this long goes to disk.
 inline constexpr std::int64_t kWriteBehind_us = 2'000'000;
 
@@ -125,6 +128,10 @@ class PrefixCache {
   // Frees idle sequences, least recently used first, until count cells or no more of them are left.
   // What they hold and RAM does not is saved first.
   bool make_room(std::int32_t count);
+
+  // Idle sequences that RAM holds, too, give their cells up once these have cost others what loading them again does.
+  // Cheap: for every step.
+  void vacate();
 
   // The engine has computed these tokens at the sequence's end; us: how long the whole step took, 0
   // when it says nothing about prefill.
@@ -230,6 +237,7 @@ class PrefixCache {
   mutable PrefixTree tree_;  // root() makes empty roots
   SequenceTable table_;      // its plans point into the tree
   std::int64_t last_tick_us_ = 0;
+  std::int64_t rows_computed_ = 0;
   struct Rest {
     Key key;
     std::int64_t due_us;

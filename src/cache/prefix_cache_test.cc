@@ -67,6 +67,45 @@ TEST(PrefixCache, IdleConversationsLeaveTheDeviceWhenAnotherOneStarts) {
   EXPECT_EQ(back.why, ReuseStop::end);
 }
 
+// There every row of others pays for an idle conversation's cells, and loading them again is soon cheaper.
+TEST(PrefixCache, WhereRowsAreComputedOneByOneIdleConversationsLeaveTheDeviceWhileOthersCompute) {
+  for (const bool one_by_one : {true, false}) {
+    SCOPED_TRACE(one_by_one);
+    Rig rig({.cells = 8192, .memory_bytes = 1 << 20, .rows_in_parallel = !one_by_one});
+    rig.run(text(600, 'a'));
+    auto other = rig.restored(text(900, 'b'));
+    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kIdleRows) - 1);
+    rig.cache->vacate();
+    EXPECT_EQ(rig.cache->idle_sequences(), 1) << "for a few rows it is not worth moving";
+    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kIdleRows));
+    rig.cache->vacate();
+    EXPECT_EQ(rig.cache->idle_sequences(), one_by_one ? 0 : 1);
+    const auto back = rig.run(text(600, 'a'));
+    EXPECT_EQ(one_by_one ? back.memory_tokens : back.device_tokens, 599);
+  }
+}
+
+TEST(PrefixCache, WhatMemoryDoesNotHoldStaysOnTheDevice) {
+  Rig nowhere({.cells = 8192, .memory_bytes = 0, .rows_in_parallel = false});
+  nowhere.run(text(600, 'a'));
+  nowhere.run(text(900, 'b'));
+  nowhere.cache->vacate();
+  EXPECT_EQ(nowhere.run(text(600, 'a')).device_tokens, 599);
+
+  Rig unsaved({.cells = 8192, .memory_bytes = 1 << 20, .rows_in_parallel = false});
+  auto first = unsaved.restored(text(600, 'a'));
+  unsaved.compute(first.lease, text(600, 'a'), 600);
+  unsaved.cache->release(std::move(first.lease));
+  auto other = unsaved.restored(text(900, 'b'));
+  unsaved.compute(other.lease, text(900, 'b'), 900);
+  unsaved.cache->vacate();
+  EXPECT_EQ(unsaved.cache->idle_sequences(), 1);
+  while (unsaved.cache->save_one()) {
+  }
+  unsaved.cache->vacate();
+  EXPECT_EQ(unsaved.cache->idle_sequences(), 0);
+}
+
 TEST(PrefixCache, ALeaseThatDiesGivesItsCellsBack) {
   Rig rig({.cells = 1000, .memory_bytes = 0});
   {

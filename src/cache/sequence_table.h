@@ -26,6 +26,7 @@ struct Held {
   CellLedger::Account cells;
   std::int32_t saved = 0;  // rows of tokens[0, saved) are in the tree, or could not be saved
   std::int64_t last_used_us = 0;
+  std::int64_t idle_since_row = 0;    // rows computed in all when it became idle
   std::unique_ptr<RestorePlan> plan;  // leased: what is still to be loaded
 };
 

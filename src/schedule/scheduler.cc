@@ -155,6 +155,7 @@ bool Scheduler::step() {
   cache_.poll();
   drop_ended();
   admit();
+  cache_.vacate();
   const bool loaded = restore();
   make_plan();
   draft();
