@@ -43,7 +43,7 @@ class Simulation {
   Simulation(const Traffic& traffic, const Rules& rules)
       : traffic_(traffic),
         rules_(rules),
-        fake_(std::move(*engine::make_fake_engine_from_text(kScript, {1500, 16, traffic.cells}))),
+        fake_(std::move(*engine::make_fake_engine_from_text(kScript, {1500, 16, traffic.cells, !traffic.one_by_one}))),
         watched_(*fake_, kCost, rules.target_watched),
         compiler_(std::move(*constrain::Compiler::create(fake_->vocab()))),
         cache_(watched_, {.memory_bytes = traffic.memory_bytes}, clock_),

@@ -83,12 +83,13 @@ Traffic draw_traffic(std::uint64_t seed, std::size_t arrivals) {
     if (!draw.one_in(3)) at_us += static_cast<std::int64_t>(draw.below(pause_us));
     traffic.arrivals.push_back(draw_arrival(draw, i, at_us));
   }
+  traffic.one_by_one = draw.one_in(2);
   return traffic;
 }
 
 std::string describe(const Traffic& traffic) {
-  std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once\n", traffic.seed, traffic.cells,
-                                 traffic.memory_bytes, traffic.parallel);
+  std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once{}\n", traffic.seed, traffic.cells,
+                                 traffic.memory_bytes, traffic.parallel, traffic.one_by_one ? ", row by row" : "");
   for (const Arrival& a : traffic.arrivals) {
     const std::string head = a.own_head ? fmt::format("{} letters of its own", a.padding)
                                         : fmt::format("agent {}'s head, {} turns", a.agent, a.turns);

@@ -33,6 +33,7 @@ struct Traffic {
   std::int32_t cells = 3000;
   std::uint64_t memory_bytes = 0;
   std::int32_t parallel = 4;
+  bool one_by_one = false;        // the engine computes rows so, as a CPU does
   std::vector<Arrival> arrivals;  // by time
 };
 

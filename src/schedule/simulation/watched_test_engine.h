@@ -121,6 +121,10 @@ class WatchedEngine final : public engine::Engine {
     if (streams == 0 || steps < blind_until_) return;
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
     const double alone_us = static_cast<double>(cost_.step_us) + cost_.token_us * (streams + resumed);
+    if (credit_.most_us() == 0) {  // the scheduler may have seen many while nothing was judged
+      credit_.decoded(alone_us, alone_us);
+      credit_.undisturbed();
+    }
     // The scheduler goes by measured time and sees streams begin and end a step earlier: one short prompt more.
     const double had_us = credit_.left_together_us() + credit_.most_us();
     credit_.decoded(alone_us, alone_us + cost_.token_us * std::max(0, beside - resumed));
