@@ -168,15 +168,25 @@ void PrefixCache::trim_idle() {
 }
 
 void PrefixCache::vacate() {
-  if (options_.memory_bytes == 0 || engine_.info().rows_in_parallel) return;
+  if (!can_share() || engine_.info().rows_in_parallel) return;
   for (engine::SequenceId id = 0; id < table_.size(); ++id) {
     const Held& h = table_.at(id);
-    if (h.use != Use::idle || rows_computed_ - h.idle_since_row < kIdleRows) continue;
-    const std::int32_t end = size_of(h.tokens);
-    if (h.saved < (cuttable() ? end : block_begin(end))) continue;  // saving it costs more than a step should
-    save_all(id);
-    empty(id);
+    if (h.use != Use::idle || rows_computed_ - h.idle_since_row < kRowsBesideIdle) continue;
+    if (is_in_memory(h)) empty(id);
   }
+}
+
+// All of it, now: what was saved may have been evicted since.
+bool PrefixCache::is_in_memory(const Held& h) const {
+  const std::int32_t end = size_of(h.tokens);
+  if (!cuttable()) {
+    const std::vector<Node*> states = tree_.states(*h.root, h.tokens);
+    if (states.empty() || states.front()->end() != end || !states.front()->state.ram) return false;
+  }
+  if (!engine_.info().has_rows) return true;
+  std::vector<Piece> pieces;
+  return collect_rows(tree_.find(*h.root, h.tokens), 0, end, pieces) &&
+         std::all_of(pieces.begin(), pieces.end(), [](const Piece& piece) { return piece.node->rows.ram != nullptr; });
 }
 
 bool PrefixCache::make_room(std::int32_t count) { return evict_until(count, -1); }
@@ -243,6 +253,7 @@ void PrefixCache::drop_if_covered(engine::SequenceId sequence) {
       empty(id);
     } else if (agree == size_of(h.tokens)) {
       other.last_used_us = h.last_used_us;
+      other.idle_since_row = h.idle_since_row;
       empty(sequence);
       return;
     }

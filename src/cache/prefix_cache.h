@@ -36,9 +36,9 @@ namespace kvern::cache {
 // Idle sequences keep at most this part of the cells while others run: attention walks over every
 // cell in use at each step, and RAM brings a block back in milliseconds.
 inline constexpr std::int32_t kIdleShare = 8;  // one eighth
-// Where rows are computed one after the other walking over a cell costs every row alike, and after about so many rows
-// of others it has cost what loading it from RAM does (a cell of SmolLM2 after 40 rows, of an 8B model after 130).
-inline constexpr std::int64_t kIdleRows = 128;
+// Where rows are computed one by one, each row that others compute pays for every idle cell. After about so many rows a
+// cell has cost what loading it from RAM does: 40 for SmolLM2, 130 for a model of 8B.
+inline constexpr std::int64_t kRowsBesideIdle = 128;
 // A conversation that rests this long goes to disk.
 inline constexpr std::int64_t kWriteBehind_us = 2'000'000;
 
@@ -129,8 +129,8 @@ class PrefixCache {
   // What they hold and RAM does not is saved first.
   bool make_room(std::int32_t count);
 
-  // Idle sequences that RAM holds, too, give their cells up once these have cost others what loading them again does.
-  // Cheap: for every step.
+  // On an engine that computes rows one by one, idle sequences that are wholly in RAM leave after others computed
+  // kRowsBesideIdle. Otherwise nothing. Before a step that computes something; cheap.
   void vacate();
 
   // The engine has computed these tokens at the sequence's end; us: how long the whole step took, 0
@@ -209,6 +209,7 @@ class PrefixCache {
   void use(Node& node, std::int64_t now_us);
   bool evict_idle(engine::SequenceId keep);
   void trim_idle();
+  bool is_in_memory(const Held& h) const;
   bool evict_until(std::int32_t count, engine::SequenceId keep);
   bool could_make_room(std::int32_t count, engine::SequenceId keep) const;
   void drop_if_covered(engine::SequenceId sequence);

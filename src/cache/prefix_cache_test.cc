@@ -74,10 +74,10 @@ TEST(PrefixCache, WhereRowsAreComputedOneByOneIdleConversationsLeaveTheDeviceWhi
     Rig rig({.cells = 8192, .memory_bytes = 1 << 20, .rows_in_parallel = !one_by_one});
     rig.run(text(600, 'a'));
     auto other = rig.restored(text(900, 'b'));
-    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kIdleRows) - 1);
+    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kRowsBesideIdle) - 1);
     rig.cache->vacate();
     EXPECT_EQ(rig.cache->idle_sequences(), 1) << "for a few rows it is not worth moving";
-    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kIdleRows));
+    rig.compute(other.lease, text(900, 'b'), static_cast<std::size_t>(kRowsBesideIdle));
     rig.cache->vacate();
     EXPECT_EQ(rig.cache->idle_sequences(), one_by_one ? 0 : 1);
     const auto back = rig.run(text(600, 'a'));
@@ -85,25 +85,50 @@ TEST(PrefixCache, WhereRowsAreComputedOneByOneIdleConversationsLeaveTheDeviceWhi
   }
 }
 
+// On an engine that computes rows one by one: 'a' rests while 'b' is computed.
+std::int32_t idle_beside_another(Rig& rig) {
+  auto other = rig.restored(text(900, 'b'));
+  rig.compute(other.lease, text(900, 'b'), 900);
+  rig.cache->vacate();
+  const std::int32_t idle = rig.cache->idle_sequences();
+  rig.cache->release(std::move(other.lease));
+  return idle;
+}
+
 TEST(PrefixCache, WhatMemoryDoesNotHoldStaysOnTheDevice) {
-  Rig nowhere({.cells = 8192, .memory_bytes = 0, .rows_in_parallel = false});
-  nowhere.run(text(600, 'a'));
-  nowhere.run(text(900, 'b'));
-  nowhere.cache->vacate();
-  EXPECT_EQ(nowhere.run(text(600, 'a')).device_tokens, 599);
+  MemoryStore disk;
+  Rig disk_only({.cells = 8192, .memory_bytes = 0, .store = &disk, .rows_in_parallel = false});
+  disk_only.run(text(600, 'a'));
+  EXPECT_EQ(idle_beside_another(disk_only), 1);
+  EXPECT_EQ(disk_only.run(text(600, 'a')).device_tokens, 599);
 
   Rig unsaved({.cells = 8192, .memory_bytes = 1 << 20, .rows_in_parallel = false});
   auto first = unsaved.restored(text(600, 'a'));
   unsaved.compute(first.lease, text(600, 'a'), 600);
   unsaved.cache->release(std::move(first.lease));
-  auto other = unsaved.restored(text(900, 'b'));
-  unsaved.compute(other.lease, text(900, 'b'), 900);
-  unsaved.cache->vacate();
-  EXPECT_EQ(unsaved.cache->idle_sequences(), 1);
-  while (unsaved.cache->save_one()) {
+  EXPECT_EQ(idle_beside_another(unsaved), 1);
+
+  Rig evicted({.cells = 8192, .memory_bytes = 1 << 20, .rows_in_parallel = false});
+  evicted.run(text(600, 'a'));
+  auto& tree = evicted.cache->tree();
+  tree.drop_ram(*tree.find(evicted.cache->root(""), text(600, 'a')).front().node, Part::rows);
+  EXPECT_EQ(idle_beside_another(evicted), 1);
+}
+
+TEST(PrefixCache, AStateThatCannotBeCutLeavesOnlyWhenMemoryHoldsIt) {
+  for (const char* state : {"sliding_window", "recurrent"}) {
+    SCOPED_TRACE(state);
+    Rig held({.cells = 8192, .memory_bytes = 1 << 20, .state = state, .rows_in_parallel = false});
+    held.run(text(600, 'a'));
+    EXPECT_EQ(idle_beside_another(held), 0);
+    EXPECT_EQ(held.run(text(600, 'a') + text(20, 'c')).memory_tokens, 600);
+
+    Rig lost({.cells = 8192, .memory_bytes = 1 << 20, .state = state, .rows_in_parallel = false});
+    lost.run(text(600, 'a'));
+    auto& tree = lost.cache->tree();
+    tree.drop_ram(*tree.states(lost.cache->root(""), text(600, 'a')).front(), Part::state);
+    EXPECT_EQ(idle_beside_another(lost), 1);
   }
-  unsaved.cache->vacate();
-  EXPECT_EQ(unsaved.cache->idle_sequences(), 0);
 }
 
 TEST(PrefixCache, ALeaseThatDiesGivesItsCellsBack) {

@@ -155,7 +155,6 @@ bool Scheduler::step() {
   cache_.poll();
   drop_ended();
   admit();
-  cache_.vacate();
   const bool loaded = restore();
   make_plan();
   draft();
@@ -164,6 +163,7 @@ bool Scheduler::step() {
   tell_change();
   if (plan_.tokens == 0) return loaded;
   if (!secure_cells()) return true;
+  cache_.vacate();
   decode();
   save_beside();
   return true;

@@ -161,6 +161,22 @@ TEST(SchedulerPace, WhereRowsAreComputedOneByOneStepsAreSmall) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(world.step_us(), 10'000 + 128 * 5'000);
 }
 
+TEST(SchedulerPace, WhereRowsAreComputedOneByOneIdleConversationsLeaveWhileOthersCompute) {
+  PacedWorld world({}, {10'000, 5'000, 0}, {.rows_in_parallel = false});
+  const auto first = world.submit(world.prompt(500, 'a'));
+  world.run();
+  while (world.cache().save_one()) {
+  }
+  EXPECT_EQ(world.cache().idle_sequences(), 1);
+  world.submit(world.prompt(500, 'b'));
+  for (int i = 0; i < 3; ++i) world.step_us();
+  EXPECT_EQ(world.cache().idle_sequences(), 0);
+  world.run();
+  const auto again = world.submit(world.prompt(500, 'a'));
+  world.run();
+  EXPECT_GT(World::take(*again).ending.usage.reused_memory_tokens, 490);
+}
+
 TEST(SchedulerPace, AShortPromptOvertakesALongOne) {
   PacedWorld alone;
   const auto by_itself = alone.submit(alone.prompt(300, 'b'));

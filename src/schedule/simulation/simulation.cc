@@ -43,7 +43,9 @@ class Simulation {
   Simulation(const Traffic& traffic, const Rules& rules)
       : traffic_(traffic),
         rules_(rules),
-        fake_(std::move(*engine::make_fake_engine_from_text(kScript, {1500, 16, traffic.cells, !traffic.one_by_one}))),
+        fake_(std::move(*engine::make_fake_engine_from_text(
+            kScript,
+            {.context = 1500, .sequences = 16, .cells = traffic.cells, .rows_in_parallel = !traffic.one_by_one}))),
         watched_(*fake_, kCost, rules.target_watched),
         compiler_(std::move(*constrain::Compiler::create(fake_->vocab()))),
         cache_(watched_, {.memory_bytes = traffic.memory_bytes}, clock_),

@@ -121,7 +121,7 @@ class WatchedEngine final : public engine::Engine {
     if (streams == 0 || steps < blind_until_) return;
     // Who draws may have come back from RAM with known tokens behind its last one, which is its own.
     const double alone_us = static_cast<double>(cost_.step_us) + cost_.token_us * (streams + resumed);
-    if (credit_.most_us() == 0) {  // the scheduler may have seen many while nothing was judged
+    if (credit_.most_us() == 0 && blind_until_ > 0) {  // the scheduler saw steps while nothing was judged
       credit_.decoded(alone_us, alone_us);
       credit_.undisturbed();
     }
