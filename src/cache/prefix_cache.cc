@@ -168,7 +168,7 @@ void PrefixCache::trim_idle() {
 }
 
 void PrefixCache::vacate() {
-  if (!can_share() || engine_.info().rows_in_parallel) return;
+  if (!can_share() || options_.memory_bytes == 0 || engine_.info().rows_in_parallel) return;
   for (engine::SequenceId id = 0; id < table_.size(); ++id) {
     const Held& h = table_.at(id);
     if (h.use != Use::idle || rows_computed_ - h.idle_since_row < kRowsBesideIdle) continue;

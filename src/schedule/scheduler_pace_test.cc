@@ -163,7 +163,7 @@ TEST(SchedulerPace, WhereRowsAreComputedOneByOneStepsAreSmall) {
 
 TEST(SchedulerPace, WhereRowsAreComputedOneByOneIdleConversationsLeaveWhileOthersCompute) {
   PacedWorld world({}, {10'000, 5'000, 0}, {.rows_in_parallel = false});
-  const auto first = world.submit(world.prompt(500, 'a'));
+  world.submit(world.prompt(500, 'a'));
   world.run();
   while (world.cache().save_one()) {
   }
