@@ -21,7 +21,6 @@ from scenarios.subject import KVERN, LLAMA
 from servers import ROOT, SMALL, Server, start_kvern, start_pair
 
 CONTEXT = 8192
-NEVER_ENDS = {"0": -100, "2": -100}
 NOUNS = "order invoice client parcel ticket budget report sensor player engine bridge letter".split()
 VERBS = "load store check count merge split print close open send read trim".split()
 
@@ -46,14 +45,14 @@ def edit(seed: int, tokens: int, lines: int) -> dict:
     after = "\n".join(before).replace("chosen", "picked").replace("log.info", "logger.info").replace("_all(", "_each(")
     begun = "\n".join(after.split("\n")[:15])
     prompt = "File before:\n" + "\n".join(before) + "\nFile after renaming three names:\n" + begun + "\n"
-    return {"model": "default", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "logit_bias": NEVER_ENDS}
+    return {"model": "default", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
 
 
 def prose(seed: int, tokens: int, _lines: int) -> dict:
     pick = random.Random(seed)
     prompt = f"A letter about the {pick.choice(NOUNS)}, the {pick.choice(NOUNS)} and a journey by sea.\n\nDear friend,"
     return {"model": "default", "prompt": prompt, "max_tokens": tokens, "temperature": 1, "top_k": 40, "seed": seed,
-            "logit_bias": NEVER_ENDS}
+            "ignore_eos": True}
 
 
 def rate(server: Server, body: dict) -> float:

@@ -63,7 +63,7 @@ Result<std::unique_ptr<schedule::DraftModel>> make_draft_model(const ServeOption
                                                                const engine::Engine& engine,
                                                                const LoadProgress& progress,
                                                                const std::stop_token& stop) {
-  if (engine.info().state != engine::StateKind::attention) {
+  if (!engine.info().takes_back) {
     log::warn("no draft model", {{"why", "the model cannot forget a token, so none can be guessed for it"}});
     return nullptr;
   }

@@ -25,7 +25,7 @@ using Bytes = std::vector<std::byte>;
 // be cut, both others may have rows (of full-attention layers) that can.
 enum class StateKind {
   attention,       // KV rows only: fork, truncate, save and load at any position
-  sliding_window,  // cells outside the window vanish: cuts need a snapshot
+  sliding_window,  // cells outside the window vanish: cuts far back need a snapshot
   recurrent,       // a running state: cuts need a snapshot
 };
 
@@ -39,6 +39,7 @@ struct Info {
   std::int32_t sequences = 0;  // ids 0..sequences-1
   std::int32_t batch = 0;      // most tokens of one decode call
   StateKind state = StateKind::attention;
+  bool takes_back = true;           // truncate() forgets what the last decode computed, but a sequence's first token
   bool rows_in_parallel = true;     // several rows of a step cost little more than one
   bool has_rows = true;             // false: a purely recurrent model; save() and load() move nothing
   std::size_t bytes_per_token = 0;  // of KV cells, about
@@ -77,7 +78,8 @@ class Engine {
   // Makes `to` (empty before) share the rows of `from` in [0, end). With a state that cannot be cut,
   // `to` has none yet: load_state() must follow before it is decoded.
   virtual Status fork(SequenceId from, SequenceId to, Position end) = 0;
-  // Forgets positions >= end. False when the state cannot go back; the sequence is then unchanged.
+  // Forgets positions >= end. False when the state cannot go back; the sequence is then unchanged. A window goes back
+  // as far as the cells before `end` are still there: see Info::takes_back.
   virtual bool truncate(SequenceId sequence, Position end) = 0;
   virtual void drop(SequenceId sequence) = 0;
 

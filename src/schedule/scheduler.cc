@@ -11,7 +11,7 @@ namespace kvern::schedule {
 namespace {
 
 std::int32_t draft_max(const engine::Info& info, const SchedulerOptions& options) {
-  if (info.state != engine::StateKind::attention) return 0;
+  if (!info.takes_back) return 0;
   const bool pays = info.rows_in_parallel || options.draft_model != nullptr;
   return options.draft_max.value_or(pays ? limits::kDraftTokens : 0);
 }

@@ -20,16 +20,18 @@ std::string json(const std::string& text) {
   return out;
 }
 
-std::string script() {
-  return R"({"context": 8192, "rules": [{"when": "strip", "say": ")" + json(kEdited) +
+// state: of which the model is, "" for attention.
+std::string script(const std::string& state = "") {
+  return R"({"context": 8192, )" + state + R"("rules": [{"when": "strip", "say": ")" + json(kEdited) +
          R"("}, {"say": "Nothing of the kind was ever said before."}]})";
 }
 
 // Every step costs more than a few rows, as everywhere.
 class DraftWorld : public World {
  public:
-  explicit DraftWorld(std::int32_t draft_max = 16, engine::Overrides overrides = {}, double latency_target = 1.5)
-      : World(overrides, {.memory_bytes = 64 << 20}, options(draft_max, latency_target), script()) {
+  explicit DraftWorld(std::int32_t draft_max = 16, engine::Overrides overrides = {}, double latency_target = 1.5,
+                      const std::string& state = "")
+      : World(overrides, {.memory_bytes = 64 << 20}, options(draft_max, latency_target), script(state)) {
     engine().charge(clock(), {.step_us = 10'000, .token_us = 200, .position_us = 0});
   }
 
@@ -88,6 +90,29 @@ TEST(SchedulerDraft, WrongGuessesLeaveNothingInTheCells) {
   // The engine checks that the cells are those of this conversation.
   const Answer second = world.ask(kAsk + first.text + "<|im_end|>\n" + World::turn("strip again"));
   EXPECT_GE(second.ending.usage.reused_tokens(), static_cast<std::int32_t>(world.tokens(kAsk + first.text).size()) - 1);
+}
+
+// Cells leave a window step by step; what was guessed wrongly is forgotten before they do.
+TEST(SchedulerDraft, ASlidingWindowIsGuessedForToo) {
+  const std::string state = R"("state": "sliding_window", "window": 24, )";
+  DraftWorld with(16, {}, 1.5, state);
+  DraftWorld without(0, {}, 1.5, state);
+  const Told quick = tell(with, with.request(kAsk));
+  const Told slow = tell(without, without.request(kAsk));
+  EXPECT_EQ(quick.answer.text, kEdited);
+  EXPECT_LT(quick.steps * 3, slow.steps);
+  const Usage& usage = quick.answer.ending.usage;
+  EXPECT_GT(usage.drafted_tokens, usage.accepted_tokens) << "some were wrong";
+  // And the conversation goes on where it was.
+  const Answer next = with.ask(kAsk + kEdited + "<|im_end|>\n" + World::turn("strip again"));
+  EXPECT_GE(next.ending.usage.reused_tokens(), static_cast<std::int32_t>(with.tokens(kAsk + kEdited).size()) - 1);
+}
+
+TEST(SchedulerDraft, WhereNothingCanBeForgottenNothingIsGuessed) {
+  DraftWorld world(16, {}, 1.5, R"("state": "recurrent", )");
+  const Answer answer = world.ask(kAsk);
+  EXPECT_EQ(answer.text, kEdited);
+  EXPECT_EQ(answer.ending.usage.drafted_tokens, 0);
 }
 
 TEST(SchedulerDraft, LimitsAndStopsCutWhereTheyWould) {

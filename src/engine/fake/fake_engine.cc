@@ -36,6 +36,7 @@ Info info_of(const Script& script) {
   info.sequences = script.sequences;
   info.batch = script.batch;
   info.state = state_kind(script.keeps);
+  info.takes_back = script.keeps == Keeps::rows || script.keeps == Keeps::rows_and_window;
   info.has_rows = script.keeps != Keeps::state;
   info.bytes_per_token = script.keeps == Keeps::state ? 0 : Kv::kBytesPerRow;
   // Neither rules nor speed: they change what is said, not the KV of a text.
@@ -93,7 +94,7 @@ Status FakeEngine::check_batch(std::span<const BatchToken> batch) const {
   return {};
 }
 
-Status FakeEngine::verify_sequences(std::span<const BatchToken> batch) {
+Status FakeEngine::begin_sequences(std::span<const BatchToken> batch) {
   SequenceId last = -1;
   for (const BatchToken& token : batch) {
     if (token.sequence == last) continue;
@@ -102,6 +103,7 @@ Status FakeEngine::verify_sequences(std::span<const BatchToken> batch) {
       ++mismatches_;
       return verified;
     }
+    kv_.begin_decode(last);
   }
   return {};
 }
@@ -141,8 +143,8 @@ Result<Decoded> FakeEngine::decode(std::span<const BatchToken> batch) {
   logits_.clear();
   logits_rows_.assign(batch.size(), -1);
   TRY_OK(check_batch(batch));
-  TRY_OK(verify_sequences(batch));
   if (static_cast<std::size_t>(kv_.cells_free()) < batch.size()) return Decoded::no_room;
+  TRY_OK(begin_sequences(batch));
   const std::vector<Time> due = schedule(batch);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!wait_until(due[i])) {

@@ -81,7 +81,7 @@ class FakeEngine final : public Engine {
 
   Status check_id(SequenceId sequence) const;
   Status check_batch(std::span<const BatchToken> batch) const;
-  Status verify_sequences(std::span<const BatchToken> batch);
+  Status begin_sequences(std::span<const BatchToken> batch);
   std::vector<Time> schedule(std::span<const BatchToken> batch) const;
   bool wait_until(Time due);
   void commit(const BatchToken& token, std::size_t row);

@@ -147,6 +147,10 @@ void Kv::append(SequenceId sequence, TokenId token) {
   take(s, token, chain(hash_before(sequence, length(sequence)), token));
   s.state.hash = chain(s.state.hash, token);
   s.state.end += 1;
+}
+
+void Kv::begin_decode(SequenceId sequence) {
+  Sequence& s = at(sequence);
   s.state.low = std::max(s.state.low, window_begin(s.state.end));
 }
 
@@ -232,7 +236,8 @@ Result<Bytes> Kv::save_state(SequenceId sequence) const {
                 fmt::format("sequence {} ends at {} and has no state for it", sequence, length(sequence)));
   const Position tokens = shape_.keeps == Keeps::state ? length(sequence) : 0;
   Bytes bytes(sizeof(StateHeader) + static_cast<std::size_t>(tokens) * sizeof(TokenId));
-  write_at(bytes, 0, StateHeader{kStateMagic, state.end, state.low, tokens, state.hash});
+  const Position low = std::max(state.low, window_begin(state.end));
+  write_at(bytes, 0, StateHeader{kStateMagic, state.end, low, tokens, state.hash});
   for (Position i = 0; i < tokens; ++i)
     write_at(bytes, sizeof(StateHeader) + static_cast<std::size_t>(i) * sizeof(TokenId), token(sequence, i));
   return bytes;

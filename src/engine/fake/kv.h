@@ -42,6 +42,8 @@ class Kv {
   // tokens. What was verified once is not verified again, except after load() and fork().
   Status verify(SequenceId sequence);
 
+  // What a decode does: the cells outside the window vanish, then tokens are added.
+  void begin_decode(SequenceId sequence);
   void append(SequenceId sequence, TokenId token);  // there must be a free cell
 
   // As in Engine. A sequence whose load_state() was missed is not refused here; verify() tells.

@@ -267,6 +267,8 @@ TEST(Kv, AStateOfAShorterWindowIsFoundAtTheNextDecode) {
   expect_mismatch(session, 1, "the window at 7 lacks the cells of [3, 6)");
 }
 
+Position length_of(FakeEngine& engine) { return static_cast<Position>(engine.tokens(0).size()); }
+
 TEST(Kv, InsideTheFirstWindowTruncationIsFree) {
   Session session(kWindow);
   FakeEngine& engine = session.engine();
@@ -274,8 +276,21 @@ TEST(Kv, InsideTheFirstWindowTruncationIsFree) {
   EXPECT_TRUE(engine.truncate(0, 1));
   EXPECT_EQ(session.feed(0, "y"), Decoded::ok);
   ASSERT_EQ(session.feed(0, "234567"), Decoded::ok);
+  ASSERT_EQ(session.feed(0, "8"), Decoded::ok);
   EXPECT_FALSE(engine.truncate(0, 7));
-  EXPECT_EQ(engine.tokens(0).size(), 8U);
+  EXPECT_EQ(engine.tokens(0).size(), 9U);
+}
+
+TEST(Kv, WhatADecodeAddedBehindItsFirstTokenAWindowCanForget) {
+  Session session(kWindow);
+  FakeEngine& engine = session.engine();
+  ASSERT_EQ(session.feed(0, "01234567"), Decoded::ok);
+  for (const char* sure : {"8", "9", "a", "b"}) {
+    ASSERT_EQ(session.feed(0, std::string(sure) + "wrong"), Decoded::ok);
+    EXPECT_TRUE(engine.truncate(0, length_of(engine) - 5));
+  }
+  EXPECT_EQ(session.feed(0, "c"), Decoded::ok);
+  EXPECT_FALSE(engine.truncate(0, length_of(engine) - 5));
 }
 
 TEST(Kv, RowsWithoutTheirWindowAreFoundAtTheNextDecode) {

@@ -97,6 +97,7 @@ class LlamaEngine final : public Engine {
     }
     if (parts.window) info_.state = StateKind::sliding_window;
     if (parts.running) info_.state = StateKind::recurrent;
+    info_.takes_back = !parts.running && !(parts.window && window_in_chunks(model_.get()));
     if (!learned) {
       log::warn("no saving of this model's memory", {{"why", learned.error().message}});
       return {};
@@ -152,8 +153,7 @@ class LlamaEngine final : public Engine {
       drop(sequence);
       return true;
     }
-    // On sliding-window memory seq_rm succeeds beyond the window and leaves garbage.
-    if (info_.state != StateKind::attention || !llama_memory_seq_rm(memory_, sequence, end, -1)) return false;
+    if (!reaches_back_from(sequence, end) || !llama_memory_seq_rm(memory_, sequence, end, -1)) return false;
     at(sequence).length = end;
     at(sequence).shared = std::min(at(sequence).shared, end);
     return true;
@@ -330,6 +330,17 @@ class LlamaEngine final : public Engine {
   // Leaves the rows. A window cannot be forgotten this way: libllama skips a window without cells.
   void forget_running(SequenceId sequence) {
     if (info_.state == StateKind::recurrent) write_state(sequence, empty_state_, kPartial);
+  }
+
+  // Whether a sequence cut at `end` can be decoded: on sliding-window memory seq_rm succeeds beyond the window and
+  // leaves garbage. Cells leave the window when a decode begins whose first token does not see them, so what a decode
+  // has added after that token can be taken back (llama_kv_cache::find_slot and apply_ubatch; all of a step with
+  // guesses is one micro-batch).
+  bool reaches_back_from(SequenceId sequence, Position end) const {
+    if (info_.state == StateKind::attention) return true;
+    if (!info_.takes_back || !sequences_[static_cast<std::size_t>(sequence)].ready) return false;
+    const Position needed = std::max(0, end - llama_model_n_swa(model_.get()) + 1);
+    return llama_memory_seq_pos_min(memory_, sequence) <= needed;
   }
 
   void clear_scratch() { llama_memory_seq_rm(memory_, scratch_, -1, -1); }

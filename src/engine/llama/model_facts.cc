@@ -45,6 +45,9 @@ bool keeps_rows(const llama_model* model) { return llama_model_is_hybrid(model) 
 
 bool keeps_running(const llama_model* model) { return llama_model_is_hybrid(model) || llama_model_is_recurrent(model); }
 
+// Of the models that generate only these (LLAMA_SWA_TYPE_CHUNKED, src/models/llama4.cpp).
+bool window_in_chunks(const llama_model* model) { return meta(model, "general.architecture") == "llama4"; }
+
 std::size_t kv_bytes_per_token(const llama_model* model, ggml_type type) {
   if (!keeps_rows(model)) return 0;
   const auto layers = static_cast<double>(llama_model_n_layer(model));

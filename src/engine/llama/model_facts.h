@@ -21,6 +21,8 @@ std::size_t kv_bytes_per_token(const llama_model* model, ggml_type type);
 
 bool keeps_rows(const llama_model* model);     // cells of attention layers
 bool keeps_running(const llama_model* model);  // a running state
+bool window_in_chunks(
+    const llama_model* model);  // a window that begins anew every so many positions, not one that slides
 
 // Every fact that changes KV bytes. Instruction sets are among them: they change the last bits of what
 // is computed, and a kernel that is wrong on one machine must not reach another through saved rows.

@@ -148,6 +148,20 @@ class State : public testing::TestWithParam<Case> {
     ASSERT_TRUE(load_state(sequence, saved().earlier, kPrefix - kBlock));
   }
 
+  // But for the order of sums.
+  static void expect_close(const Logits& steps, const Logits& expected) {
+    ASSERT_EQ(steps.size(), expected.size());
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      float range = 0;
+      float difference = 0;
+      for (std::size_t j = 0; j < expected[i].size(); ++j) {
+        range = std::max(range, std::abs(expected[i][j]));
+        difference = std::max(difference, std::abs(steps[i][j] - expected[i][j]));
+      }
+      EXPECT_LT(difference, range * (GetParam().random ? 1e-3F : 0.1F)) << "step " << i;
+    }
+  }
+
   std::vector<TokenId> tokens_;
 
  private:
@@ -267,17 +281,7 @@ TEST_P(State, AForkFarBehindTheParentIsRight) {
   ASSERT_TRUE(load_state(1, saved().state));
   const Logits forked = steps(1, kPrefix);
   // The parent's later cells lie in the pool, which changes the order of sums but not what is summed.
-  ASSERT_EQ(forked.size(), saved().next.size());
-  for (std::size_t i = 0; i < forked.size(); ++i) {
-    const auto& expected = saved().next[i];
-    float range = 0;
-    float difference = 0;
-    for (std::size_t j = 0; j < expected.size(); ++j) {
-      range = std::max(range, std::abs(expected[j]));
-      difference = std::max(difference, std::abs(forked[i][j] - expected[j]));
-    }
-    EXPECT_LT(difference, range * (GetParam().random ? 1e-3F : 0.1F)) << "step " << i;
-  }
+  expect_close(forked, saved().next);
   EXPECT_FALSE(steps(0, ahead).empty()) << "the parent goes on";
 }
 
@@ -285,7 +289,7 @@ TEST_P(State, AForkFarBehindTheParentIsRight) {
 TEST_P(State, WithoutItsStateASequenceIsNotDecoded) {
   if (!has_state()) return;
   restore(0);
-  EXPECT_FALSE(engine().truncate(0, kPrefix - 1));
+  EXPECT_FALSE(engine().truncate(0, kPrefix - kBlock));
   ASSERT_TRUE(engine().fork(0, 1, kPrefix));
   expect_code(engine().load_state(1, kPrefix, saved().earlier), Code::corrupt);
   EXPECT_TRUE(steps(1, kPrefix).empty());
@@ -293,6 +297,30 @@ TEST_P(State, WithoutItsStateASequenceIsNotDecoded) {
   ASSERT_TRUE(load_blocks(2));
   EXPECT_TRUE(steps(2, kPrefix).empty());
   expect_code(engine().load_state(2, kPrefix - 1, saved().state), has_rows() ? Code::failed : Code::corrupt);
+}
+
+// Guesses are computed behind a token that is sure and forgotten where they were wrong, for longer than a window.
+TEST_P(State, WhatADecodeAddedBehindItsFirstTokenIsForgotten) {
+  if (!engine().info().takes_back) {
+    restore(0);
+    ASSERT_EQ(feed(0, kPrefix, kPrefix + 2), Decoded::ok);
+    EXPECT_FALSE(engine().truncate(0, kPrefix + 1));
+    return;
+  }
+  constexpr Position kGuesses = 16;
+  const Position rounds = GetParam().random && has_state() ? 600 : 20;
+  restore(0);
+  for (Position at = kPrefix; at < kPrefix + rounds; ++at) {
+    std::vector<BatchToken> batch;
+    for (Position i = 0; i <= kGuesses; ++i)
+      batch.push_back({tokens_[static_cast<std::size_t>(i == 0 ? at : 2 * i)], 0, at + i, true});
+    ASSERT_EQ(engine().decode(batch), Decoded::ok) << at;
+    ASSERT_TRUE(engine().truncate(0, at + 1)) << at;
+  }
+  const Logits with = steps(0, kPrefix + rounds);
+  restore(1);
+  ASSERT_EQ(feed(1, kPrefix, kPrefix + rounds), Decoded::ok);
+  expect_close(with, steps(1, kPrefix + rounds));
 }
 
 // And the state matters: one of the right position and another text gives other logits.

@@ -27,6 +27,12 @@ GenerateRequest request_of(const Arrival& arrival, const Vocab& vocab) {
   return r;
 }
 
+std::string script_of(const Traffic& traffic) {
+  std::string script = kScript;
+  if (traffic.window > 0) script.insert(1, fmt::format(R"("state": "sliding_window", "window": {}, )", traffic.window));
+  return script;
+}
+
 struct Client {
   const Arrival* arrival = nullptr;
   std::shared_ptr<Stream> stream;
@@ -44,7 +50,7 @@ class Simulation {
       : traffic_(traffic),
         rules_(rules),
         fake_(std::move(*engine::make_fake_engine_from_text(
-            kScript,
+            script_of(traffic),
             {.context = 1500, .sequences = 16, .cells = traffic.cells, .rows_in_parallel = !traffic.one_by_one}))),
         watched_(*fake_, kCost, rules.target_watched),
         compiler_(std::move(*constrain::Compiler::create(fake_->vocab()))),

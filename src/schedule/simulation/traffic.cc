@@ -84,12 +84,14 @@ Traffic draw_traffic(std::uint64_t seed, std::size_t arrivals) {
     traffic.arrivals.push_back(draw_arrival(draw, i, at_us));
   }
   traffic.one_by_one = draw.one_in(2);
+  traffic.window = draw.one_in(3) ? static_cast<std::int32_t>(20 + draw.below(200)) : 0;
   return traffic;
 }
 
 std::string describe(const Traffic& traffic) {
-  std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once{}\n", traffic.seed, traffic.cells,
-                                 traffic.memory_bytes, traffic.parallel, traffic.one_by_one ? ", row by row" : "");
+  std::string text = fmt::format("seed {}: {} cells, {} bytes of memory, {} at once{}{}\n", traffic.seed, traffic.cells,
+                                 traffic.memory_bytes, traffic.parallel, traffic.one_by_one ? ", row by row" : "",
+                                 traffic.window > 0 ? fmt::format(", a window of {}", traffic.window) : "");
   for (const Arrival& a : traffic.arrivals) {
     const std::string head = a.own_head ? fmt::format("{} letters of its own", a.padding)
                                         : fmt::format("agent {}'s head, {} turns", a.agent, a.turns);

@@ -34,6 +34,7 @@ struct Traffic {
   std::uint64_t memory_bytes = 0;
   std::int32_t parallel = 4;
   bool one_by_one = false;        // the engine computes rows so, as a CPU does
+  std::int32_t window = 0;        // tokens the model's attention sees; 0: all
   std::vector<Arrival> arrivals;  // by time
 };
 
