@@ -39,10 +39,11 @@ struct Info {
   std::int32_t sequences = 0;  // ids 0..sequences-1
   std::int32_t batch = 0;      // most tokens of one decode call
   StateKind state = StateKind::attention;
-  bool takes_back = true;           // truncate() forgets what the last decode computed, but a sequence's first token
-  bool rows_in_parallel = true;     // several rows of a step cost little more than one
-  bool has_rows = true;             // false: a purely recurrent model; save() and load() move nothing
-  std::size_t bytes_per_token = 0;  // of KV cells, about
+  std::int32_t efficient_batch = 512;  // in a step of more each token costs hardly less; at most `batch`
+  bool takes_back = true;              // truncate() forgets what the last decode computed, but a sequence's first token
+  bool rows_in_parallel = true;        // several rows of a step cost little more than one
+  bool has_rows = true;                // false: a purely recurrent model; save() and load() move nothing
+  std::size_t bytes_per_token = 0;     // of KV cells, about
   std::uint64_t parameters = 0;
   std::uint64_t model_bytes = 0;
   // Everything that changes KV bytes, one fact each: what a fingerprint of saved rows hashes.

@@ -18,10 +18,6 @@ std::int32_t draft_max(const engine::Info& info, const SchedulerOptions& options
 
 constexpr std::uint64_t kRestoreBytes = 64ULL << 20;  // at once, when nobody decodes
 
-// Who comes while a step computes waits for its end. Where rows are computed one after the other more of them in a step
-// are no cheaper. Not by measured time: where a prompt is cut decides its last bits.
-constexpr std::int32_t kSerialBatch = 128;
-
 }  // namespace
 
 Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrain::Compiler& compiler,
@@ -35,8 +31,9 @@ Scheduler::Scheduler(engine::Engine& engine, cache::PrefixCache& cache, constrai
       context_(std::min(engine.info().context, engine.info().cells)),
       seeds_(options.seed),
       credit_(options.latency_target) {
-  options_.limits.batch = std::min(options_.limits.batch, engine.info().batch);
-  if (!engine.info().rows_in_parallel) options_.limits.batch = std::min(options_.limits.batch, kSerialBatch);
+  // Who comes while a step computes waits for its end. Not by measured time: where a prompt is cut decides its last
+  // bits.
+  options_.limits.batch = std::min({options_.limits.batch, engine.info().batch, engine.info().efficient_batch});
   options_.parallel = std::clamp(options_.parallel, 1, engine.info().sequences);
 }
 

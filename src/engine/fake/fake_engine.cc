@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -43,6 +44,7 @@ Info info_of(const Script& script) {
   info.fingerprint_parts = {"engine=fake", "kv=chain1", fmt::format("vocabulary={}", FakeVocab::kSize),
                             fmt::format("state={}", name_of(script.keeps)), fmt::format("window={}", script.window)};
   info.rows_in_parallel = script.rows_in_parallel;
+  info.efficient_batch = script.rows_in_parallel ? info.batch : std::min(info.batch, 128);
   return info;
 }
 

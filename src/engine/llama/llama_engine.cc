@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "engine/llama/attention_tiles.h"
 #include "engine/llama/llama_vocab.h"
 #include "engine/llama/model_facts.h"
 #include "engine/llama/physical_cores.h"
@@ -481,6 +482,9 @@ Result<std::unique_ptr<Engine>> make_llama_engine(const LlamaOptions& options) {
   Info info = describe(model.get(), context.get(), options);
   info.context = std::min(context_tokens, info.cells);
   info.bytes_per_token = token_bytes;
+  info.efficient_batch = info.batch;
+  if (!info.rows_in_parallel)
+    info.efficient_batch = std::min(info.batch, efficient_batch(llama_model_n_head(model.get()), threads));
   const bool one_row_by_cells = !info.rows_in_parallel && threads > 1 && options.batch > 1 &&
                                 (type->second == GGML_TYPE_F16 || type->second == GGML_TYPE_F32);
   auto engine = std::make_unique<LlamaEngine>(std::move(model), std::move(context), std::move(info), one_row_by_cells);
