@@ -143,7 +143,7 @@ class LlamaEngine final : public Engine {
     if (!info_.has_rows || end == 0) return {};
     llama_memory_seq_cp(memory_, from, to, 0, end);
     forget_running(to);
-    at(to) = {end, info_.state == StateKind::attention, end};
+    at(to) = {end, info_.state == StateKind::attention, end, std::min(end, at(from).among)};
     return {};
   }
 
@@ -157,6 +157,7 @@ class LlamaEngine final : public Engine {
     if (!reaches_back_from(sequence, end) || !llama_memory_seq_rm(memory_, sequence, end, -1)) return false;
     at(sequence).length = end;
     at(sequence).shared = std::min(at(sequence).shared, end);
+    at(sequence).among = std::min(at(sequence).among, end);
     return true;
   }
 
@@ -241,6 +242,7 @@ class LlamaEngine final : public Engine {
     Position length = 0;
     bool ready = true;
     Position shared = 0;  // of it, with the one it was forked from
+    Position among = 0;   // of it, computed in steps with others: its cells lie between theirs
   };
 
   Sequence& at(SequenceId sequence) { return sequences_[static_cast<std::size_t>(sequence)]; }
@@ -278,13 +280,14 @@ class LlamaEngine final : public Engine {
 
   // Whether a second row, of nothing, makes a step of one faster. A CPU's attention (ggml's, with flash attention on
   // rows of f16 or f32) divides one row among its threads by cells, as many for each, whoever they belong to; two rows
-  // it divides by heads. So where others keep most of the cells in use, some threads would have all the work. A row
-  // costs reading the weights once more at worst: it pays where the rows attended to weigh about as much (0.35 of them
-  // was a tie in engine_micro, with two threads).
+  // it divides by heads. So where others keep most of the cells in use, some threads would have all the work, unless
+  // the sequence's cells lie between theirs. A row costs reading the weights once more at worst: it pays where the rows
+  // attended to weigh about as much (0.35 of them was a tie in engine_micro, with two threads).
   bool lies_apart(SequenceId sequence) const {
     static constexpr double kShareOfWeights = 0.4;
     if (!one_row_by_cells_ || info_.state != StateKind::attention) return false;
     const Position own = sequences_[static_cast<std::size_t>(sequence)].length;
+    if (sequences_[static_cast<std::size_t>(sequence)].among * 2 > own) return false;
     const double own_bytes = static_cast<double>(own) * static_cast<double>(info_.bytes_per_token);
     if (own_bytes < kShareOfWeights * static_cast<double>(info_.model_bytes)) return false;
     std::int64_t used = 0;  // too few where the parent of a fork is gone: then nothing is done
@@ -317,8 +320,12 @@ class LlamaEngine final : public Engine {
   // After a decode that ended early some of the batch may be in the memory: how much can be asked only
   // where there is no state beside the rows.
   void settle(const std::vector<Position>& lengths, bool complete) {
+    Position added = 0;
+    for (std::size_t i = 0; i < lengths.size(); ++i) added += lengths[i] - sequences_[i].length;
     for (std::size_t i = 0; i < lengths.size(); ++i) {
-      if (lengths[i] == sequences_[i].length) continue;
+      const Position own = lengths[i] - sequences_[i].length;
+      if (own == 0) continue;
+      if (own < added) sequences_[i].among += own;
       if (complete)
         sequences_[i].length = lengths[i];
       else if (info_.state == StateKind::attention)
