@@ -1,9 +1,19 @@
 // Scheduler: what a step computes, and how long streams wait for it.
 #include <algorithm>
+#include <limits>
 
 #include "schedule/scheduler.h"
 
 namespace kvern::schedule {
+namespace {
+
+// Fewer tokens than these a CPU computes one after the other.
+constexpr std::int32_t kTogether = 64;
+// Of streams whose steps are long: one that is by so much longer now and then disturbs nobody, and a prompt need not be
+// computed token by token. Where others wait for a place what counts is how soon all are done.
+constexpr double kPauseSteps = 3;
+
+}  // namespace
 
 void Scheduler::make_plan() {
   items_.clear();
@@ -21,13 +31,14 @@ void Scheduler::make_plan() {
   }
   PlanLimits limits = options_.limits;
   limits.beside_us.reset();
-  if (const auto decode_us = cost_.decode_us(decoding)) limits.beside_us = *decode_us * (options_.latency_target - 1);
-  if (decoding > 0) size_chunks(limits);
+  const auto decode_us = cost_.decode_us(decoding);
+  if (decode_us) limits.beside_us = *decode_us * (options_.latency_target - 1);
+  if (decoding > 0) size_chunks(limits, kPauseSteps * decode_us.value_or(0));
   schedule::make_plan(items_, limits, plan_);
 }
 
 // Of prompts beside streams.
-void Scheduler::size_chunks(PlanLimits& limits) {
+void Scheduler::size_chunks(PlanLimits& limits, double pause_us) {
   std::int32_t prompts = 0;  // tokens
   for (std::size_t i = 0; i < items_.size(); ++i) {
     const Sequence& sequence = *running_[i];
@@ -37,21 +48,26 @@ void Scheduler::size_chunks(PlanLimits& limits) {
     items_[i].at_once = limits.beside_us && goes_at_once(sequence);
     if (items_[i].at_once) items_[i].chunk.least = items_[i].pending;
   }
-  if (limits.beside_us && prompts > 0 && !waiting_.empty()) save_up(limits, prompts);
+  if (!limits.beside_us || prompts == 0) return;
+  if (waiting_.empty()) {
+    save_up(limits, std::min(prompts, kTogether), pause_us);
+  } else {
+    save_up(limits, std::min(prompts, limits.batch), std::numeric_limits<double>::infinity());
+  }
 }
 
-// Where others wait for a place what counts is how soon all are done. A few tokens a step may take twice the time they
-// take in a batch: then what prompts may take is saved up, and they have it in one step. Streams are no slower for it
-// on the whole, but not as even. Who goes first saves for itself: nobody behind it takes what there is but those that
-// go at once, and these until it is due.
-void Scheduler::save_up(PlanLimits& limits, std::int32_t prompt_tokens) {
+// A few tokens a step may take several times the time they take in a batch: then what prompts may take is saved up, and
+// they have it in one step of no more than pause_us. Streams are no slower for it on the whole, but not as even. Who
+// goes first saves for itself: nobody behind it takes what there is but those that go at once, and these until it is
+// due.
+void Scheduler::save_up(PlanLimits& limits, std::int32_t wanted, double pause_us) {
   static constexpr double kDear = 1.25;
-  const std::int32_t wanted = std::min(prompt_tokens, limits.batch);
   for (std::size_t i = 0; i < items_.size(); ++i) {
     PlanItem& item = items_[i];
     if (!item.prefills() || item.at_once) continue;
     const auto batch_us = cost_.prompt_us(wanted, running_[i]->computed);
-    if (!batch_us || !item.chunk.token_us || *item.chunk.token_us * wanted < kDear * *batch_us) continue;
+    if (!batch_us || *batch_us > pause_us || !item.chunk.token_us || *item.chunk.token_us * wanted < kDear * *batch_us)
+      continue;
     if (*batch_us <= credit_.left_us() || credit_.is_full()) {
       item.chunk = {.token_us = *batch_us / wanted};
       limits.beside_us = std::max(*limits.beside_us, credit_.left_us());

@@ -170,8 +170,8 @@ class Scheduler final : public Generator {
   void put_back(std::size_t index);
   void save_beside();
   void make_plan();
-  void size_chunks(PlanLimits& limits);
-  void save_up(PlanLimits& limits, std::int32_t prompt_tokens);
+  void size_chunks(PlanLimits& limits, double pause_us);
+  void save_up(PlanLimits& limits, std::int32_t wanted, double pause_us);
   bool goes_at_once(const Sequence& prompt) const;
   void draft();
   std::int32_t catch_up_tokens(double us) const;

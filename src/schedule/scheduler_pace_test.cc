@@ -149,6 +149,26 @@ TEST(SchedulerPace, WhereFewTokensAreDearAndOthersWaitAPromptIsComputedInBatches
   EXPECT_LE(crowd_us, alone_us + 32 * 11'500) << "no slower on the whole, but for what was saved before";
 }
 
+// Where a step of the streams is long anyway, 64 tokens of a prompt now and then are sooner done than a few in each.
+TEST(SchedulerPace, WhereFewTokensAreDearAndStepsLongAPromptHasItsTokensTogether) {
+  const engine::FakeCost cost{.step_us = 30'000, .token_us = 500, .position_us = 0, .few_us = 2'000};
+  PacedWorld world({}, cost, {.rows_in_parallel = false});
+  world.ask(world.prompt(500, 'x'));
+  const auto stream = world.story();
+  const auto prompt = world.submit(world.prompt(1500, 'a'));
+  std::int64_t longest_us = 0;
+  std::int64_t all_us = 0;
+  int steps = 0;
+  for (; World::take(*prompt).text.empty(); ++steps) {
+    const std::int64_t us = world.step_us();
+    longest_us = std::max(longest_us, us);
+    all_us += us;
+  }
+  EXPECT_LE(steps, 24) << "six tokens a step are three times as many";
+  EXPECT_LE(longest_us, 4 * 32'500);
+  EXPECT_LE(all_us, steps * 32'500 * 3 / 2 + 64 * 16'250) << "no slower on the whole, but for what was saved before";
+}
+
 TEST(SchedulerPace, WhileNobodyDecodesAPromptIsComputedInFullBatches) {
   PacedWorld world;
   world.submit(world.prompt(2048, 'a'));
